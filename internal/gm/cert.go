@@ -1,0 +1,240 @@
+package gm
+
+import (
+	"bytes"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/emmansun/gmsm/smx509"
+	"golang.org/x/crypto/cryptobyte"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// MaxCertificateSize bounds one DER certificate in bytes.
+const MaxCertificateSize = 64 << 10
+
+// KeyUsage is the bit set of RFC 5280 section 4.2.1.3.
+type KeyUsage = smx509.KeyUsage
+
+// Key usages that Sealgate asks for.
+const (
+	KeyUsageDigitalSignature  = smx509.KeyUsageDigitalSignature
+	KeyUsageContentCommitment = smx509.KeyUsageContentCommitment // nonRepudiation
+	KeyUsageCertSign          = smx509.KeyUsageCertSign
+	KeyUsageCRLSign           = smx509.KeyUsageCRLSign
+)
+
+// ErrCertificate says that no SM2 key and validity can be read from a certificate.
+var ErrCertificate = errors.New("not a readable SM2 certificate")
+
+// Certificate is an X.509 certificate over an SM2 key. It is immutable.
+type Certificate struct {
+	Raw        []byte // the whole DER
+	RawTBS     []byte // the signed part
+	RawSubject []byte
+	RawIssuer  []byte
+	Serial     *big.Int
+	Subject    pkix.Name
+	Issuer     pkix.Name
+	NotBefore  time.Time
+	NotAfter   time.Time
+	PublicKey  *PublicKey
+
+	SignatureOID asn1.ObjectIdentifier // algorithm of the issuer's signature
+	Signature    []byte                // the issuer's signature, DER
+
+	// The extensions below are absent (zero) when FormError is set.
+	KeyUsage       KeyUsage
+	IsCA           bool
+	MaxPathLen     int // -1: no limit
+	SubjectKeyID   []byte
+	AuthorityKeyID []byte
+	TimeStamping   bool // extended key usage timeStamping is present
+	CRLURLs        []string
+	OCSPURLs       []string
+	Critical       []asn1.ObjectIdentifier // critical extensions nobody handled
+
+	// FormError is not nil when key, names and dates could be read but the rest
+	// is malformed (verification code W_CERT_FORM). Such a certificate is never
+	// an anchor or an intermediate.
+	FormError error
+}
+
+// SerialHex is the serial number in lower-case hexadecimal.
+func (c *Certificate) SerialHex() string { return fmt.Sprintf("%x", c.Serial) }
+
+// Fingerprint is the SM3 digest of the certificate's DER.
+func (c *Certificate) Fingerprint() [DigestSize]byte { return SM3(c.Raw) }
+
+// Equal reports whether both are the same DER.
+func (c *Certificate) Equal(d *Certificate) bool {
+	return c != nil && d != nil && bytes.Equal(c.Raw, d.Raw)
+}
+
+// CheckSignedBy verifies the issuer's signature with the issuer's key. It
+// checks nothing else: names, validity and usages are keys/trust's work.
+func (c *Certificate) CheckSignedBy(issuer *PublicKey) error {
+	if !c.SignatureOID.Equal(OIDSM2WithSM3) {
+		return fmt.Errorf("%w: signature algorithm %v", ErrSignature, c.SignatureOID)
+	}
+	return issuer.Verify(c.RawTBS, c.Signature)
+}
+
+// ParseCertificate reads one DER certificate. When the strict parser refuses
+// it, key, names and dates are read tolerantly and FormError tells what was
+// wrong; ErrCertificate means that not even those can be read. An RSA or
+// NIST-curve certificate gives ErrCertificate too.
+func ParseCertificate(der []byte) (*Certificate, error) {
+	if len(der) > MaxCertificateSize {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrCertificate, MaxCertificateSize)
+	}
+	c, err := parseTolerantly(der)
+	if err != nil {
+		return nil, err
+	}
+	x, err := smx509.ParseCertificate(der)
+	if err != nil {
+		c.FormError = fmt.Errorf("malformed certificate: %w", err)
+		return c, nil
+	}
+	c.Serial, c.Subject, c.Issuer = x.SerialNumber, x.Subject, x.Issuer
+	c.KeyUsage = x.KeyUsage
+	c.IsCA = x.BasicConstraintsValid && x.IsCA
+	c.MaxPathLen = -1
+	if x.MaxPathLen > 0 || x.MaxPathLenZero {
+		c.MaxPathLen = x.MaxPathLen
+	}
+	c.SubjectKeyID, c.AuthorityKeyID = x.SubjectKeyId, x.AuthorityKeyId
+	for _, u := range x.ExtKeyUsage {
+		c.TimeStamping = c.TimeStamping || u == smx509.ExtKeyUsageTimeStamping
+	}
+	c.CRLURLs, c.OCSPURLs = x.CRLDistributionPoints, x.OCSPServer
+	c.Critical = x.UnhandledCriticalExtensions
+	return c, nil
+}
+
+// parseTolerantly reads the outer structure, names, validity and key. It
+// requires no more than that the ASN.1 can be walked that far.
+func parseTolerantly(der []byte) (*Certificate, error) {
+	fail := func(what string) (*Certificate, error) { return nil, fmt.Errorf("%w: %s", ErrCertificate, what) }
+	in := cryptobyte.String(der)
+	var cert, tbs, alg cryptobyte.String
+	var sig []byte
+	c := &Certificate{Raw: append([]byte(nil), der...), MaxPathLen: -1}
+	if !in.ReadASN1(&cert, casn1.SEQUENCE) || !in.Empty() {
+		return fail("outer SEQUENCE")
+	}
+	var rawTBS cryptobyte.String
+	if !cert.ReadASN1Element(&rawTBS, casn1.SEQUENCE) {
+		return fail("TBSCertificate")
+	}
+	c.RawTBS = append([]byte(nil), rawTBS...)
+	if cert.ReadASN1(&alg, casn1.SEQUENCE) && alg.ReadASN1ObjectIdentifier(&c.SignatureOID) &&
+		cert.ReadASN1BitStringAsBytes(&sig) {
+		c.Signature = append([]byte(nil), sig...)
+	}
+	if !rawTBS.ReadASN1(&tbs, casn1.SEQUENCE) || !tbs.SkipOptionalASN1(casn1.Tag(0).ContextSpecific().Constructed()) {
+		return fail("version")
+	}
+	var serial, issuer, validity, subject, spki cryptobyte.String
+	if !tbs.ReadASN1(&serial, casn1.INTEGER) || !tbs.SkipASN1(casn1.SEQUENCE) ||
+		!tbs.ReadASN1Element(&issuer, casn1.SEQUENCE) || !tbs.ReadASN1(&validity, casn1.SEQUENCE) ||
+		!tbs.ReadASN1Element(&subject, casn1.SEQUENCE) || !tbs.ReadASN1Element(&spki, casn1.SEQUENCE) {
+		return fail("TBSCertificate members")
+	}
+	c.Serial = new(big.Int).SetBytes(serial)
+	c.RawIssuer, c.RawSubject = append([]byte(nil), issuer...), append([]byte(nil), subject...)
+	c.Issuer, c.Subject = readName(issuer), readName(subject)
+	var err error
+	if c.NotBefore, err = readTime(&validity); err != nil {
+		return fail("notBefore")
+	}
+	if c.NotAfter, err = readTime(&validity); err != nil {
+		return fail("notAfter")
+	}
+	if c.PublicKey, err = ParseSPKI(spki); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	return c, nil
+}
+
+func readName(der []byte) pkix.Name {
+	var n pkix.Name
+	var seq pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(der, &seq); err == nil && len(rest) == 0 {
+		n.FillFromRDNSequence(&seq)
+	}
+	return n
+}
+
+func readTime(in *cryptobyte.String) (time.Time, error) {
+	var body cryptobyte.String
+	var tag casn1.Tag
+	if !in.ReadAnyASN1(&body, &tag) {
+		return time.Time{}, ErrCertificate
+	}
+	layouts := []string{"20060102150405Z0700"}
+	if tag == casn1.UTCTime {
+		layouts = []string{"060102150405Z0700", "0601021504Z0700"}
+	} else if tag != casn1.GeneralizedTime {
+		return time.Time{}, ErrCertificate
+	}
+	for _, l := range layouts {
+		if t, err := time.Parse(l, string(body)); err == nil {
+			if tag == casn1.UTCTime && t.Year() >= 2050 {
+				t = t.AddDate(-100, 0, 0) // RFC 5280 section 4.1.2.5.1
+			}
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, ErrCertificate
+}
+
+// ParseCertificates reads any mix of PEM certificates, or one or more DER
+// certificates behind each other. Anything else in data is refused.
+func ParseCertificates(data []byte) ([]*Certificate, error) {
+	var out []*Certificate
+	if bytes.Contains(data, []byte("-----BEGIN ")) {
+		for {
+			var b *pem.Block
+			b, data = pem.Decode(data)
+			if b == nil {
+				break
+			}
+			if b.Type != "CERTIFICATE" {
+				return nil, fmt.Errorf("%w: PEM block %.32q, want CERTIFICATE", ErrCertificate, b.Type)
+			}
+			c, err := ParseCertificate(b.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, c)
+		}
+		if len(bytes.TrimSpace(data)) != 0 || len(out) == 0 {
+			return nil, fmt.Errorf("%w: text that is not PEM", ErrCertificate)
+		}
+		return out, nil
+	}
+	for in := cryptobyte.String(data); !in.Empty() || len(out) == 0; {
+		var el cryptobyte.String
+		if !in.ReadASN1Element(&el, casn1.SEQUENCE) {
+			return nil, fmt.Errorf("%w: neither PEM nor DER", ErrCertificate)
+		}
+		c, err := ParseCertificate(el)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// PEM returns the certificate as a PEM block CERTIFICATE.
+func (c *Certificate) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}

@@ -1,0 +1,199 @@
+package gm
+
+import (
+	"crypto/rand"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/emmansun/gmsm/smx509"
+)
+
+// SignFunc signs one to-be-signed DER structure (never a digest) and returns
+// the DER signature. A key engine's typed signature satisfies it.
+type SignFunc func(tbs []byte) ([]byte, error)
+
+// Template is what CreateCertificate certifies (RFC 5280, GB/T 20518).
+type Template struct {
+	Serial     *big.Int // nil: 16 random bytes
+	Subject    pkix.Name
+	NotBefore  time.Time
+	NotAfter   time.Time
+	KeyUsage   KeyUsage
+	IsCA       bool
+	MaxPathLen int // with IsCA: 0 or more; -1 for no limit
+
+	// TimeStamping writes a critical extended key usage holding only
+	// timeStamping (RFC 3161 section 2.3).
+	TimeStamping bool
+	CRLURLs      []string
+	OCSPURLs     []string
+}
+
+var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+var oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
+
+// CreateCertificate issues a certificate for subject, signed by issuer's key
+// through sign. issuer nil makes it self-signed. The result is verified under
+// the issuer's key before it is returned.
+func CreateCertificate(t Template, issuer *Certificate, subject *PublicKey, sign SignFunc) (*Certificate, error) {
+	if t.Serial == nil {
+		b := make([]byte, 16)
+		if _, err := rand.Read(b); err != nil {
+			return nil, fmt.Errorf("draw serial number: %w", err)
+		}
+		b[0] = b[0]&0x7f | 0x40 // positive, full length
+		t.Serial = new(big.Int).SetBytes(b)
+	}
+	fp := subject.Fingerprint()
+	x := &smx509.Certificate{
+		SerialNumber: t.Serial, Subject: t.Subject, NotBefore: t.NotBefore.UTC(), NotAfter: t.NotAfter.UTC(),
+		KeyUsage: t.KeyUsage, BasicConstraintsValid: true, IsCA: t.IsCA, SubjectKeyId: fp[:20],
+		SignatureAlgorithm:    smx509.SM2WithSM3,
+		CRLDistributionPoints: t.CRLURLs, OCSPServer: t.OCSPURLs, MaxPathLen: -1,
+	}
+	if t.IsCA {
+		x.MaxPathLen, x.MaxPathLenZero = t.MaxPathLen, t.MaxPathLen == 0
+	}
+	if t.TimeStamping {
+		v, err := asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamping})
+		if err != nil {
+			return nil, err
+		}
+		x.ExtraExtensions = []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: v}}
+	}
+	parent, signer := x, subject
+	if issuer != nil {
+		p, err := smx509.ParseCertificate(issuer.Raw)
+		if err != nil {
+			return nil, fmt.Errorf("read issuer certificate: %w", err)
+		}
+		parent, signer = p, issuer.PublicKey
+	}
+	der, err := smx509.CreateCertificate(rand.Reader, x, parent, subject.key, messageSigner{signer, sign})
+	if err != nil {
+		return nil, fmt.Errorf("create certificate: %w", err)
+	}
+	c, err := ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if c.FormError != nil {
+		return nil, c.FormError
+	}
+	if err := c.CheckSignedBy(signer); err != nil {
+		return nil, fmt.Errorf("check new certificate: %w", err)
+	}
+	return c, nil
+}
+
+// Request is a PKCS #10 certificate request whose self-signature was checked.
+type Request struct {
+	Raw       []byte
+	Subject   pkix.Name
+	PublicKey *PublicKey
+}
+
+// PEM returns the request as a PEM block CERTIFICATE REQUEST.
+func (r *Request) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: r.Raw})
+}
+
+// CreateRequest makes a certificate request for key, signed through sign.
+func CreateRequest(subject pkix.Name, key *PublicKey, sign SignFunc) (*Request, error) {
+	der, err := smx509.CreateCertificateRequest(rand.Reader,
+		&smx509.CertificateRequest{Subject: subject, SignatureAlgorithm: smx509.SM2WithSM3}, messageSigner{key, sign})
+	if err != nil {
+		return nil, fmt.Errorf("create certificate request: %w", err)
+	}
+	return ParseRequest(der)
+}
+
+// ParseRequest reads a request, DER or PEM, and checks its self-signature.
+func ParseRequest(data []byte) (*Request, error) {
+	if b, _ := pem.Decode(data); b != nil {
+		if b.Type != "CERTIFICATE REQUEST" && b.Type != "NEW CERTIFICATE REQUEST" {
+			return nil, errors.New("PEM block is not a CERTIFICATE REQUEST")
+		}
+		data = b.Bytes
+	}
+	if len(data) > MaxCertificateSize {
+		return nil, fmt.Errorf("certificate request longer than %d bytes", MaxCertificateSize)
+	}
+	x, err := smx509.ParseCertificateRequest(data)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate request: %w", err)
+	}
+	pub, err := ParseSPKI(x.RawSubjectPublicKeyInfo)
+	if err != nil {
+		return nil, err
+	}
+	if x.SignatureAlgorithm != smx509.SM2WithSM3 {
+		return nil, fmt.Errorf("certificate request is not signed with SM2 and SM3")
+	}
+	if err := pub.Verify(x.RawTBSCertificateRequest, x.Signature); err != nil {
+		return nil, fmt.Errorf("check certificate request: %w", err)
+	}
+	return &Request{Raw: append([]byte(nil), data...), Subject: x.Subject, PublicKey: pub}, nil
+}
+
+// RevokedEntry is one line of a revocation list.
+type RevokedEntry struct {
+	Serial *big.Int
+	At     time.Time
+	Reason int // RFC 5280 section 5.3.1
+}
+
+// RevocationList is a certificate revocation list (RFC 5280 section 5).
+type RevocationList struct {
+	Raw, RawTBS, RawIssuer []byte
+	Number                 *big.Int
+	ThisUpdate, NextUpdate time.Time
+	Revoked                []RevokedEntry
+	Signature              []byte
+}
+
+// CreateRevocationList makes a revocation list of issuer, signed through sign.
+func CreateRevocationList(number *big.Int, thisUpdate, nextUpdate time.Time, revoked []RevokedEntry, issuer *Certificate, sign SignFunc) (*RevocationList, error) {
+	p, err := smx509.ParseCertificate(issuer.Raw)
+	if err != nil {
+		return nil, fmt.Errorf("read issuer certificate: %w", err)
+	}
+	t := &smx509.RevocationList{Number: number, ThisUpdate: thisUpdate.UTC(), NextUpdate: nextUpdate.UTC(), SignatureAlgorithm: smx509.SM2WithSM3}
+	for _, r := range revoked {
+		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries,
+			smx509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.At.UTC(), ReasonCode: r.Reason})
+	}
+	der, err := smx509.CreateRevocationList(rand.Reader, t, p, messageSigner{issuer.PublicKey, sign})
+	if err != nil {
+		return nil, fmt.Errorf("create revocation list: %w", err)
+	}
+	return ParseRevocationList(der, issuer)
+}
+
+// ParseRevocationList reads a DER revocation list and checks that issuer signed it.
+func ParseRevocationList(der []byte, issuer *Certificate) (*RevocationList, error) {
+	x, err := smx509.ParseRevocationList(der)
+	if err != nil {
+		return nil, fmt.Errorf("read revocation list: %w", err)
+	}
+	if x.SignatureAlgorithm != smx509.SM2WithSM3 {
+		return nil, errors.New("revocation list is not signed with SM2 and SM3")
+	}
+	if string(x.RawIssuer) != string(issuer.RawSubject) {
+		return nil, errors.New("revocation list is of another issuer")
+	}
+	if err := issuer.PublicKey.Verify(x.RawTBSRevocationList, x.Signature); err != nil {
+		return nil, fmt.Errorf("check revocation list: %w", err)
+	}
+	l := &RevocationList{Raw: x.Raw, RawTBS: x.RawTBSRevocationList, RawIssuer: x.RawIssuer, Number: x.Number,
+		ThisUpdate: x.ThisUpdate, NextUpdate: x.NextUpdate, Signature: x.Signature}
+	for _, e := range x.RevokedCertificateEntries {
+		l.Revoked = append(l.Revoked, RevokedEntry{Serial: e.SerialNumber, At: e.RevocationTime, Reason: e.ReasonCode})
+	}
+	return l, nil
+}
