@@ -1,0 +1,24 @@
+# Everything a newcomer needs: `make demo` runs Sealgate, `make test` tests it.
+GO ?= go
+export CGO_ENABLED ?= 0
+
+.PHONY: demo tour test build fmt docs
+
+build:            ## bin/sealgate
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/sealgate ./cmd/sealgate
+
+demo: build       ## gateway, seal service and sample departments on loopback
+	@exec bin/sealgate demo
+
+tour: build       ## the whole story, step by step; exits 0 only if all of it held
+	bin/sealgate demo -tour
+
+test:             ## all tests (-race runs in .ci/run)
+	$(GO) test ./...
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+docs:             ## regenerate the generated documents
+	$(GO) test ./internal/problem -run TestErrorsDocumentIsUpToDate -update
