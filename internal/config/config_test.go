@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,29 +9,27 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
 type sample struct {
-	Name   string           `yaml:"name,omitempty"`
-	Listen string           `yaml:"listen,omitempty"`
-	Count  int              `yaml:"count,omitempty"`
-	Small  uint8            `yaml:"small,omitempty"`
-	On     bool             `yaml:"on_off,omitempty"`
-	Every  Duration         `yaml:"every,omitempty"`
-	Max    Size             `yaml:"max,omitempty"`
-	List   []string         `yaml:"list,omitempty"`
-	Fields map[string]inner `yaml:"fields,omitempty"`
-	Inner  *inner           `yaml:"inner,omitempty"`
-	Hidden string           `yaml:"-"`
-	Pos    Pos `yaml:"-"`
+	Name   string           `yaml:"name" json:"name,omitempty"`
+	Listen string           `yaml:"listen" json:"listen,omitempty"`
+	Count  int              `yaml:"count" json:"count,omitempty"`
+	Small  uint8            `yaml:"small" json:"small,omitempty"`
+	On     bool             `yaml:"on_off" json:"on_off,omitempty"`
+	Every  Duration         `yaml:"every" json:"every,omitempty"`
+	Max    Size             `yaml:"max" json:"max,omitempty"`
+	List   []string         `yaml:"list" json:"list,omitempty"`
+	Fields map[string]inner `yaml:"fields" json:"fields,omitempty"`
+	Inner  *inner           `yaml:"inner" json:"inner,omitempty"`
+	Hidden string           `yaml:"-" json:"-"`
+	Pos    Pos              `yaml:"-" json:"-"`
 }
 
 type inner struct {
-	Grade int    `yaml:"grade,omitempty"`
-	Kind  string `yaml:"kind,omitempty"`
-	Pos   Pos    `yaml:"-"`
+	Grade int    `yaml:"grade" json:"grade,omitempty"`
+	Kind  string `yaml:"kind" json:"kind,omitempty"`
+	Pos   Pos    `yaml:"-" json:"-"`
 }
 
 func TestDecodeFillsEveryKindOfField(t *testing.T) {
@@ -265,7 +264,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		out, err := yaml.Marshal(first)
+		out, err := json.Marshal(first) // JSON is inside the subset
 		if err != nil {
 			t.Fatal(err)
 		}
