@@ -1,0 +1,127 @@
+package problem
+
+func auditEntries() []Entry {
+	fixZH, fix := "联系系统管理员；恢复后自动继续", "contact the administrator; service resumes by itself"
+	return []Entry{
+		{"SG-AUDIT-UNAVAILABLE", 503, 5, "审计不可用", "Audit unavailable",
+			"审计记录无法落盘，因此未执行任何操作", "The audit record cannot be made durable, therefore nothing was done", fixZH, fix},
+		{"SG-AUDIT-FULL", 503, 30, "审计空间已满", "Audit storage full",
+			"审计存储空间已满，因此未执行任何操作", "The audit storage is full, therefore nothing was done", fixZH, fix},
+		{"SG-AUDIT-TIMEOUT", 503, 5, "审计超时", "Audit timed out",
+			"审计记录没有在时限内落盘，因此未执行任何操作", "The audit record was not durable in time, therefore nothing was done", fixZH, fix},
+		{"SG-AUDIT-RECORD", 503, 0, "审计记录无效", "Audit record refused",
+			"审计记录不符合格式，因此未执行任何操作", "The audit record does not fit its format, therefore nothing was done", fixZH, fix},
+		{"SG-AUDIT-CORRUPT", 503, 0, "审计账本损坏", "Audit ledger damaged",
+			"审计账本校验不通过", "The audit ledger does not verify", fixZH, fix},
+		{"SG-AUDIT-CLOSED", 503, 5, "审计已关闭", "Audit closed",
+			"审计账本正在关闭", "The audit ledger is closing", fixZH, fix},
+	}
+}
+
+func policyEntries() []Entry {
+	fixZH, fix := "联系平台安全管理员，并提供 request_id", "contact the platform's security officer and name the request_id"
+	return []Entry{
+		{"SG-POLICY-NONE", 503, 30, "没有有效策略", "No valid policy",
+			"没有可用的策略，一律拒绝", "There is no valid policy; everything is refused", fixZH, fix},
+		{"SG-POLICY-ERROR", 503, 0, "策略求值出错", "Policy failed",
+			"策略求值出错，按拒绝处理", "The policy failed while it was evaluated; that counts as a refusal", fixZH, fix},
+		{"SG-POLICY-RESULT", 503, 0, "策略结果无效", "Policy result invalid",
+			"策略没有给出唯一的布尔结果，按拒绝处理", "The policy gave no single boolean; that counts as a refusal", fixZH, fix},
+		{"SG-POLICY-TIMEOUT", 503, 1, "策略求值超时", "Policy timed out",
+			"策略求值超过时限，按拒绝处理", "The policy took longer than its budget; that counts as a refusal", fixZH, fix},
+		{"SG-POLICY-ACTIONS", 503, 0, "策略的字段动作无效", "Policy's field actions invalid",
+			"策略给出的字段动作放宽了授权，或指向授权以外的字段", "The policy's field actions loosen the grant or name a field outside it", fixZH, fix},
+		{"SG-POLICY-OBLIGATION", 503, 0, "策略义务未知", "Policy's obligation unknown",
+			"策略附加了网关不认识的义务", "The policy imposes an obligation that the gateway does not know", fixZH, fix},
+		{"SG-POLICY-INVALID", 422, 0, "策略不能使用", "Policy cannot be used",
+			"策略不能编译，或使用了不允许的功能", "The policy does not compile or uses what is not allowed", "用 sealgate policy check 查看原因", "see the reason with sealgate policy check"},
+	}
+}
+
+func stopEntries() []Entry {
+	return []Entry{
+		{"SG-STOP-EMERGENCY", 503, 0, "紧急停止", "Emergency stop",
+			"该接口或系统已被紧急停止", "This interface or system was stopped in an emergency", "关注平台通告", "watch the platform's announcements"},
+		{"SG-STOP-SHUTDOWN", 503, 5, "服务正在停止", "Shutting down",
+			"网关正在停止，不再接受新调用", "The gateway is shutting down and takes no new calls", "稍后重试", "try again shortly"},
+		{"SG-STOP-OVERLOAD", 503, 1, "服务过载", "Overloaded",
+			"网关的并发已达上限", "The gateway is at its limit of concurrent work", "按 Retry-After 等待后重试", "wait as Retry-After says and try again"},
+		{"SG-STOP-NOT-READY", 503, 5, "服务未就绪", "Not ready",
+			"网关尚未就绪", "The gateway is not ready yet", "稍后重试", "try again shortly"},
+		{"SG-STOP-NONCES", 503, 5, "防重放存储不可用", "Replay protection unavailable",
+			"无法确认随机数是否使用过，因此拒绝", "Whether the nonce was used before cannot be told, therefore the call is refused", "稍后用新的随机数重试", "try again with a fresh nonce"},
+		{"SG-STOP-SECRETS", 503, 5, "密钥材料不可用", "Secrets unavailable",
+			"无法取得验证或脱敏所需的密钥材料，因此拒绝", "A secret that verifying or masking needs cannot be had, therefore the call is refused", "联系系统管理员", "contact the administrator"},
+		{"SG-STOP-STATE", 503, 5, "状态存储不可用", "State store unavailable",
+			"状态存储无法读写", "The state store cannot be read or written", "联系系统管理员", "contact the administrator"},
+	}
+}
+
+func sealEntries() []Entry {
+	return []Entry{
+		{"SG-SEAL-DOCUMENT", 422, 0, "文档无法用印", "Document cannot be sealed",
+			"文档不是可以安全读取的版式文件", "The document is not a fixed-layout file that can be read safely", "换用符合 GB/T 33190 的文档", "use a document that follows GB/T 33190"},
+		{"SG-SEAL-LOCKED", 409, 0, "文档已锁定", "Document is locked",
+			"已有签章锁定了文档，不能再加盖", "A seal that is already there locks the document", "使用未锁定的文档", "use the document before it was locked"},
+		{"SG-SEAL-EXISTING-INVALID", 409, 0, "已有印章无效", "Existing seal is invalid",
+			"文档中已有的印章验证不通过，不再加盖", "A seal that is already in the document does not verify; no other is added", "使用未被改动的文档", "use the unchanged document"},
+		{"SG-SEAL-POSITION", 422, 0, "用印位置无效", "Seal position invalid",
+			"页码不存在，或位置在页面之外", "There is no such page, or the position lies outside it", "核对页码和坐标（毫米）", "check page number and coordinates in millimetres"},
+		{"SG-SEAL-UNKNOWN", 422, 0, "没有该印章", "No such seal",
+			"没有可用的该名称印章", "There is no usable seal of that name", "用 sealgate seals list 查询", "see sealgate seals list"},
+		{"SG-SEAL-INACTIVE", 409, 0, "印章不可用", "Seal not active",
+			"印章已停用、注销或过期", "The seal is suspended, cancelled or expired", "使用有效的印章", "use an active seal"},
+		{"SG-SEAL-APPROVAL", 409, 0, "用印审批无效", "Approval not valid",
+			"没有与该文档、印章和位置一致的有效审批，或审批已使用", "There is no live approval of this document, seal and position, or it was used", "重新申请用印审批", "apply for a new approval"},
+		{"SG-SEAL-IDEMPOTENCY", 409, 0, "幂等标识冲突", "Idempotency key reused",
+			"同一幂等标识用于不同的请求", "The same idempotency key came with another request", "为新的请求使用新的幂等标识", "use a new key for a new request"},
+		{"SG-SEAL-SELFCHECK", 409, 0, "用印自检不通过", "Self-check failed",
+			"成品没有通过自检验证，未输出任何文件", "The result did not verify; no file was written", "联系系统管理员并提供 request_id", "contact the administrator and name the request_id"},
+		{"SG-SEAL-REQUEST", 422, 0, "用印请求无效", "Seal request invalid",
+			"用印请求的参数不完整或不合法", "The parameters of the seal request are incomplete or not valid", fixRequestZH, fixRequest},
+		{"SG-SEAL-TOO-LARGE", 422, 0, "文档过大", "Document too large",
+			"文档超过上限", "The document exceeds the limit", "缩小文档", "make the document smaller"},
+	}
+}
+
+func keyEntries() []Entry {
+	fixZH, fix := "联系系统管理员", "contact the administrator"
+	return []Entry{
+		{"SG-KEY-UNAVAILABLE", 503, 10, "密钥服务不可用", "Key service unavailable",
+			"密钥服务无法应答，未签名", "The key service does not answer; nothing was signed", fixZH, fix},
+		{"SG-KEY-LOCKED", 503, 0, "密钥库未解锁", "Key store locked",
+			"密钥库尚未解锁", "The key store is not unlocked", fixZH, fix},
+		{"SG-KEY-NOT-FOUND", 503, 0, "密钥不存在", "No such key",
+			"没有该名称或版本的密钥", "There is no key of that name or version", fixZH, fix},
+		{"SG-KEY-EXISTS", 503, 0, "密钥已存在", "Key exists",
+			"该名称的密钥已存在", "A key of that name exists", "换用其他名称", "use another name"},
+		{"SG-KEY-DISABLED", 503, 0, "密钥已停用", "Key disabled",
+			"密钥已停用或销毁", "The key is disabled or destroyed", fixZH, fix},
+		{"SG-KEY-PURPOSE", 503, 0, "密钥用途不符", "Key of another purpose",
+			"该密钥的用途不允许签署此类结构", "The key's purpose does not allow this kind of structure", fixZH, fix},
+		{"SG-KEY-STRUCTURE", 503, 0, "待签结构无效", "Structure refused",
+			"密钥服务拒绝签署不符合规范的结构", "The key service refuses to sign a structure that breaks its rules", fixZH, fix},
+		{"SG-KEY-CERTIFICATE", 503, 0, "密钥证书无效", "Key's certificate not valid",
+			"密钥没有证书，或证书不匹配、已过期", "The key has no certificate, or one that does not match or has expired", fixZH, fix},
+		{"SG-KEY-IDEMPOTENCY", 503, 0, "幂等标识冲突", "Idempotency id reused",
+			"同一标识用于不同的待签内容", "The same id came with other content", fixZH, fix},
+		{"SG-KEY-STORE", 503, 0, "密钥库损坏或不可写", "Key store damaged or not writable",
+			"密钥库无法读写或校验不通过", "The key store cannot be read or written, or does not verify", fixZH, fix},
+		{"SG-KEY-REQUEST", 503, 0, "密钥请求无效", "Key request invalid",
+			"密钥名称、用途或参数不合法", "The key's name, purpose or parameters are not valid", fixZH, fix},
+	}
+}
+
+func configEntries() []Entry {
+	return []Entry{
+		{"SG-CONFIG-INVALID", 422, 0, "配置无效", "Configuration invalid",
+			"配置或导入文件有误，未作任何改变", "The configuration or imported file is not valid; nothing was changed", "用 sealgate config check 查看行号", "see the line with sealgate config check"},
+	}
+}
+
+func internalEntries() []Entry {
+	return []Entry{
+		{Internal, 500, 0, "内部错误", "Internal error",
+			"发生内部错误，按拒绝处理；详情见系统日志", "An internal error occurred and counts as a refusal; the log has the details", "联系系统管理员并提供 request_id", "contact the administrator and name the request_id"},
+	}
+}
