@@ -1,4 +1,4 @@
-package ses
+package ses_test
 
 import (
 	"archive/zip"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/internal/testenv"
+	"github.com/sealgate/sealgate/seal/ses"
 )
 
 func corpusFiles(t testing.TB, sub, pattern string) map[string][]byte {
@@ -61,14 +62,14 @@ func signedValues(t testing.TB) map[string][]byte {
 }
 
 func TestEverySealOfTheCorpusParsesAndItsMakerSignatureHolds(t *testing.T) {
-	want := map[string]Version{
-		"UserV1.esl": V1, "UserV4.esl": V4, "UserV5.esl": V5,
-		"sealV1.esl": V1, "sealV4.esl": V4, "sealV4d.esl": V4, "sealV5.esl": V5,
+	want := map[string]ses.Version{
+		"UserV1.esl": ses.V1, "UserV4.esl": ses.V4, "UserV5.esl": ses.V5,
+		"sealV1.esl": ses.V1, "sealV4.esl": ses.V4, "sealV4d.esl": ses.V4, "sealV5.esl": ses.V5,
 	}
 	seen := 0
 	for _, sub := range []string{"ofd/seals", "ofd/minted"} {
 		for name, der := range corpusFiles(t, sub, "*.esl") {
-			s, err := ParseSeal(der)
+			s, err := ses.ParseSeal(der)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -99,17 +100,17 @@ func TestEverySealOfTheCorpusParsesAndItsMakerSignatureHolds(t *testing.T) {
 
 func TestEverySignedValueOfTheCorpusParses(t *testing.T) {
 	want := map[string]struct {
-		version Version
+		version ses.Version
 		notes   string
 	}{
-		"v1.ofd": {V1, ""}, "v5.ofd": {V5, ""}, "v4.ofd": {V4, ""}, "v4digest.ofd": {V4, ""}, "v4open.ofd": {V4, ""}, "v4two.ofd": {V4, ""},
-		"gomain-1.ofd": {V4, "W_SES_NONCANONICAL"}, "gomain-v4.ofd": {V4, "W_SES_NONCANONICAL"}, "kinggrid-ofdxml-uncovered.ofd": {V4, "W_SES_NONCANONICAL"},
-		"gomain-two-seals-edited.ofd": {V4, ""}, "ofdrw-locked.ofd": {V4, ""}, "ofdrw-riding.ofd": {V4, ""}, "ofdrw-expired-seal.ofd": {V4, ""},
-		"ofdrw-post-lock-change.ofd": {V4, ""}, "dms360-nonstandard.ofd": {V1, "W_SES_CERTLIST W_EXT_CRITICAL W_SES_TIME"},
+		"v1.ofd": {ses.V1, ""}, "v5.ofd": {ses.V5, ""}, "v4.ofd": {ses.V4, ""}, "v4digest.ofd": {ses.V4, ""}, "v4open.ofd": {ses.V4, ""}, "v4two.ofd": {ses.V4, ""},
+		"gomain-1.ofd": {ses.V4, "W_SES_NONCANONICAL"}, "gomain-v4.ofd": {ses.V4, "W_SES_NONCANONICAL"}, "kinggrid-ofdxml-uncovered.ofd": {ses.V4, "W_SES_NONCANONICAL"},
+		"gomain-two-seals-edited.ofd": {ses.V4, ""}, "ofdrw-locked.ofd": {ses.V4, ""}, "ofdrw-riding.ofd": {ses.V4, ""}, "ofdrw-expired-seal.ofd": {ses.V4, ""},
+		"ofdrw-post-lock-change.ofd": {ses.V4, ""}, "dms360-nonstandard.ofd": {ses.V1, "W_SES_CERTLIST W_EXT_CRITICAL W_SES_TIME"},
 	}
 	for name, der := range signedValues(t) {
 		file, _, _ := strings.Cut(name, "/")
-		s, err := ParseSignature(der)
+		s, err := ses.ParseSignature(der)
 		if file == "cms.ofd" || file == "ofdrw-bare-sm2.ofd" {
 			if err == nil {
 				t.Errorf("%s: parsed as a seal signature, but is none", name)
