@@ -39,7 +39,7 @@ func TestTableIsCompleteAndConsistent(t *testing.T) {
 	form := regexp.MustCompile(`^SG-[A-Z]+(-[A-Z0-9]+)*$`)
 	han := regexp.MustCompile(`\p{Han}`)
 	allowed := map[string][]int{"HTTP": {400, 408, 413, 415, 417, 431, 501, 505}, "AUTHN": {401}, "ROUTE": {404}, "AUTHZ": {403}, "LIMIT": {429},
-		"MASK": {502, 504}, "UPSTREAM": {502, 504, 404, 422}, "AUDIT": {503}, "POLICY": {503, 422}, "STOP": {503}, "SEAL": {409, 422}, "KEY": {503},
+		"MASK": {502, 504}, "UPSTREAM": {502, 504}, "AUDIT": {503}, "POLICY": {503, 422}, "STOP": {503}, "SEAL": {409, 422}, "KEY": {503},
 		"CONFIG": {422}, "INTERNAL": {500}}
 	seen := map[string]bool{}
 	for _, f := range Families() {

@@ -1,0 +1,243 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// File is the configuration of one process, `sealgate serve -config FILE`.
+// Relative paths are relative to the file's folder. Secrets never stand in it;
+// they are named by reference: "file:PATH", "local:NAME" or
+// "vault:MOUNT/PATH#FIELD".
+type File struct {
+	// Roles this process runs: gateway, sealer. In production each role is a
+	// process of its own with its own user.
+	Roles []Role `yaml:"roles"`
+	// Node is this process's name in audit records, unique among all nodes.
+	Node string `yaml:"node"`
+	// Gateway is needed by the role gateway and refused without it.
+	Gateway *Gateway `yaml:"gateway"`
+	// Sealer is needed by the role sealer and refused without it.
+	Sealer *Sealer `yaml:"sealer"`
+	// Admin is the listener of /healthz, /readyz and /metrics. Left out: none.
+	Admin *Admin `yaml:"admin"`
+	// Audit is this process's own ledger. A ledger has one writer.
+	Audit Audit `yaml:"audit"`
+	// Keys is the embedded key store. Left out: this process cannot sign, and
+	// its ledger carries no signed checkpoints.
+	Keys *Keys `yaml:"keys"`
+	// State is the store of nonces, seals and their uses.
+	State State `yaml:"state"`
+	// Trust names files or folders of trust anchors, as -trust does.
+	Trust []string `yaml:"trust"`
+
+	doc *Document
+	dir string
+}
+
+// Role is a part of Sealgate that a process runs.
+type Role string
+
+// The roles that there are.
+const (
+	RoleGateway Role = "gateway"
+	RoleSealer  Role = "sealer"
+)
+
+// Zone is the network on which callers reach a listener.
+type Zone string
+
+// The zones that there are.
+const (
+	ZoneExtranet Zone = "extranet"
+	ZoneInternet Zone = "internet"
+)
+
+// Gateway configures the data gateway.
+type Gateway struct {
+	// Listen is host:port of the data plane.
+	Listen string `yaml:"listen"`
+	// TLS of the listener. It may be left out only on a loopback address,
+	// because SG1 does not sign every header.
+	TLS *TLS `yaml:"tls"`
+	// Zone of the callers that reach this listener: extranet or internet.
+	Zone Zone `yaml:"zone"`
+	// TrustedProxies are the networks of TLCP terminators and load balancers
+	// whose X-SG-Client-Addr and X-SG-Client-Cert headers are believed. From
+	// any other address these headers are refused.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Catalogue is the catalogue file (departments, interfaces, grants).
+	Catalogue string `yaml:"catalogue"`
+	// Policy says which rules decide.
+	Policy Policy `yaml:"policy"`
+	// Secrets names what masks and the subject index are keyed with.
+	Secrets Secrets `yaml:"secrets"`
+	// Limits bound every request; zero values take the defaults.
+	Limits Limits `yaml:"limits"`
+}
+
+// TLS is a server's key pair and, when callers may show certificates, the CA
+// that issues them. Certificates are ECDSA P-256 or RSA: crypto/tls has no SM2.
+type TLS struct {
+	// Cert and Key are PEM files.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// ClientCA is a PEM file of the authorities whose client certificates are
+	// accepted. Left out: no client certificate is asked for.
+	ClientCA string `yaml:"client_ca"`
+}
+
+// Policy is where the rules come from: the shipped ones or a folder.
+type Policy struct {
+	// Shipped uses the rules inside the program.
+	Shipped bool `yaml:"shipped"`
+	// Dir is a folder of .rego files. Exactly one of the two is set.
+	Dir string `yaml:"dir"`
+}
+
+// Secrets are references to symmetric keys.
+type Secrets struct {
+	// Pseudonym keys the action pseudonym; a grant's own key is derived.
+	Pseudonym string `yaml:"pseudonym"`
+	// SubjectIndex keys the hashes of identifiers in the audit records.
+	SubjectIndex string `yaml:"subject_index"`
+}
+
+// Limits bound what one caller can take. Zero values take the defaults named.
+type Limits struct {
+	HeaderBytes    Size     `yaml:"header_bytes"`    // request line and header fields; 16KiB
+	BodyBytes      Size     `yaml:"body_bytes"`      // request body; 1MiB
+	HeaderTimeout  Duration `yaml:"header_timeout"`  // until the header is complete; 5s
+	ReadTimeout    Duration `yaml:"read_timeout"`    // until the body is complete; 15s
+	WriteTimeout   Duration `yaml:"write_timeout"`   // from the header to the end of the answer; 60s
+	IdleTimeout    Duration `yaml:"idle_timeout"`    // between two requests; 60s
+	Connections    int      `yaml:"connections"`     // open at once; 1024
+	ConnectionsPer int      `yaml:"connections_per"` // open at once from one address; 256
+	Concurrent     int      `yaml:"concurrent"`      // calls in progress; 512
+}
+
+// Sealer configures the seal service.
+type Sealer struct {
+	// Listen is host:port of its HTTP API.
+	Listen string `yaml:"listen"`
+	// TLS of the listener; may be left out on a loopback address only.
+	TLS *TLS `yaml:"tls"`
+	// TokenFile holds the bearer tokens, one line each: name, space, token.
+	// It must not be readable by others.
+	TokenFile string `yaml:"token_file"`
+	// DocumentBytes is the largest document accepted; 64MiB when left out.
+	DocumentBytes Size `yaml:"document_bytes"`
+}
+
+// Admin configures the listener for operators.
+type Admin struct {
+	// Listen is host:port; keep it off the networks that callers reach.
+	Listen string `yaml:"listen"`
+}
+
+// Audit configures the ledger.
+type Audit struct {
+	// Dir is the ledger's folder.
+	Dir string `yaml:"dir"`
+	// Log is the ledger's name inside checkpoints; the node's name when left out.
+	Log string `yaml:"log"`
+	// CheckpointKey is the name of the key of purpose checkpoint that signs
+	// the heads; "checkpoint" when left out.
+	CheckpointKey string `yaml:"checkpoint_key"`
+}
+
+// Keys configures the embedded key store.
+type Keys struct {
+	// Dir is the store's folder.
+	Dir string `yaml:"dir"`
+	// Unlock says where the unlocking secret comes from.
+	Unlock Unlock `yaml:"unlock"`
+}
+
+// Unlock names exactly one source of the secret that opens the key store.
+type Unlock struct {
+	// File is a path, mode 0600.
+	File string `yaml:"file"`
+	// FD is an open file descriptor that the starter passes, 3 or higher.
+	FD int `yaml:"fd"`
+	// Credential is a name under systemd's $CREDENTIALS_DIRECTORY.
+	Credential string `yaml:"credential"`
+}
+
+// State configures the state store.
+type State struct {
+	// SQLite is the database file.
+	SQLite string `yaml:"sqlite"`
+}
+
+// Load reads and decodes the file. Relative paths in the result, also those of
+// file: references, are joined to the file's folder. It has not been checked:
+// call Check.
+func Load(path string) (*File, error) {
+	doc, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{doc: doc, dir: filepath.Dir(path)}
+	if err := doc.Decode(f); err != nil {
+		return nil, err
+	}
+	for _, p := range f.paths() {
+		if *p.path != "" && !filepath.IsAbs(*p.path) {
+			*p.path = filepath.Join(f.dir, *p.path)
+		}
+	}
+	if g := f.Gateway; g != nil {
+		for _, ref := range []*string{&g.Secrets.Pseudonym, &g.Secrets.SubjectIndex} {
+			if path, ok := strings.CutPrefix(*ref, "file:"); ok && path != "" && !filepath.IsAbs(path) {
+				*ref = "file:" + filepath.Join(f.dir, path)
+			}
+		}
+	}
+	return f, nil
+}
+
+// Has reports whether the process runs role.
+func (f *File) Has(role Role) bool {
+	for _, r := range f.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+type pathField struct {
+	path   *string
+	where  []any
+	folder bool // a folder that may be made, not a file that must exist
+}
+
+// paths lists every path of the file with its place in the document.
+func (f *File) paths() []pathField {
+	out := []pathField{
+		{&f.Audit.Dir, []any{"audit", "dir"}, true},
+		{&f.State.SQLite, []any{"state", "sqlite"}, true},
+	}
+	tls := func(t *TLS, role string) {
+		if t != nil {
+			out = append(out, pathField{&t.Cert, []any{role, "tls", "cert"}, false}, pathField{&t.Key, []any{role, "tls", "key"}, false},
+				pathField{&t.ClientCA, []any{role, "tls", "client_ca"}, false})
+		}
+	}
+	if g := f.Gateway; g != nil {
+		tls(g.TLS, "gateway")
+		out = append(out, pathField{&g.Catalogue, []any{"gateway", "catalogue"}, false}, pathField{&g.Policy.Dir, []any{"gateway", "policy", "dir"}, false})
+	}
+	if s := f.Sealer; s != nil {
+		tls(s.TLS, "sealer")
+		out = append(out, pathField{&s.TokenFile, []any{"sealer", "token_file"}, false})
+	}
+	if k := f.Keys; k != nil {
+		out = append(out, pathField{&k.Dir, []any{"keys", "dir"}, true}, pathField{&k.Unlock.File, []any{"keys", "unlock", "file"}, false})
+	}
+	for i := range f.Trust {
+		out = append(out, pathField{&f.Trust[i], []any{"trust", i}, false})
+	}
+	return out
+}
