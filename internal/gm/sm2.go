@@ -30,6 +30,9 @@ var (
 	ErrKey = errors.New("not a valid SM2 key")
 )
 
+// defaultID is the user identity of GM/T 0009-2023 section 7.
+const defaultID = "1234567812345678"
+
 var order = sm2.P256().Params().N
 
 // PublicKey is a point on the SM2 curve, checked when it was made. It is
@@ -165,6 +168,7 @@ func SignatureFromRaw(raw []byte) ([]byte, error) {
 type PrivateKey struct {
 	key    *sm2.PrivateKey
 	public *PublicKey
+	signer *signer
 }
 
 // GenerateKey makes a key from the operating system's random source.
@@ -190,7 +194,11 @@ func newPrivateKey(k *sm2.PrivateKey) (*PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PrivateKey{key: k, public: pub}, nil
+	s, err := newSigner(k)
+	if err != nil {
+		return nil, err
+	}
+	return &PrivateKey{key: k, public: pub, signer: s}, nil
 }
 
 // ParsePrivateKeyPEM reads an unencrypted PKCS#8 PRIVATE KEY, or an EC PRIVATE
@@ -233,10 +241,9 @@ func (k *PrivateKey) Bytes() []byte { return k.key.D.FillBytes(make([]byte, 32))
 func (k *PrivateKey) Public() *PublicKey { return k.public }
 
 // Sign signs message: e = SM3(ZA || message), default user identity, hedged
-// nonce. The result is canonical DER of at most MaxSignatureSize bytes.
-func (k *PrivateKey) Sign(message []byte) ([]byte, error) {
-	return k.key.Sign(rand.Reader, message, sm2.DefaultSM2SignerOpts)
-}
+// nonce, constant time. The result is canonical DER of at most MaxSignatureSize
+// bytes. The empty message is refused.
+func (k *PrivateKey) Sign(message []byte) ([]byte, error) { return k.signer.sign(message) }
 
 // Decrypt decrypts what Encrypt made.
 func (k *PrivateKey) Decrypt(ciphertext []byte) ([]byte, error) {
