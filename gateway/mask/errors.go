@@ -1,0 +1,70 @@
+package mask
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Codes of the errors. The gateway's problem table gives each its status.
+const (
+	CodeSyntax    = "SG-MASK-SYNTAX"    // not exactly one JSON value
+	CodeDuplicate = "SG-MASK-DUPLICATE" // two members of one object have the same name
+	CodeUTF8      = "SG-MASK-UTF8"      // not UTF-8, or a byte order mark
+	CodeDepth     = "SG-MASK-DEPTH"     // nested too deeply
+	CodeSize      = "SG-MASK-SIZE"      // longer than the interface allows
+	CodeRejected  = "SG-MASK-REJECTED"  // a field under the action reject is present
+	CodeType      = "SG-MASK-TYPE"      // content type, charset or encoding that cannot be masked
+	CodeAction    = "SG-MASK-ACTION"    // the plan holds an action that this version cannot apply
+	CodePlan      = "SG-MASK-PLAN"      // the plan cannot be compiled
+	CodeUpstream  = "SG-UPSTREAM-BODY"  // the body ended with a transport error
+	CodeClient    = "SG-HTTP-CLIENT"    // the caller could not be written to
+)
+
+// Error is why an answer was withheld or broken off. It never holds a byte of
+// the answer: only a code, an offset and our own words.
+type Error struct {
+	code string
+	what string
+	err  error // transport errors only; the parser's own text may quote the input
+
+	Offset int64 // in the upstream's body, where it was noticed
+	Sent   int64 // bytes of the masked answer that the caller already has
+}
+
+// Code returns the stable code of the error.
+func (e *Error) Code() string { return e.code }
+
+// Error tells the consequence along with the cause.
+func (e *Error) Error() string {
+	s := "mask: " + e.what
+	if e.Offset > 0 {
+		s += fmt.Sprintf(" at offset %d", e.Offset)
+	}
+	if e.Sent > 0 {
+		s += fmt.Sprintf("; broken off after %d bytes", e.Sent)
+	}
+	if e.err != nil {
+		s += ": " + e.err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the transport's error, when there is one.
+func (e *Error) Unwrap() error { return e.err }
+
+// Withheld reports whether the caller has seen nothing of the answer, so that a
+// problem document can still be sent. Otherwise the connection must be broken:
+// a clean end would make the part look whole.
+func (e *Error) Withheld() bool { return e.Sent == 0 }
+
+func fail(code, format string, args ...any) *Error {
+	return &Error{code: code, what: fmt.Sprintf(format, args...)}
+}
+
+// ErrorCode returns the code of an error of this package, or "".
+func ErrorCode(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.code
+	}
+	return ""
+}
