@@ -1,0 +1,134 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sealgate/sealgate/internal/gm"
+)
+
+// Limits of a trust configuration.
+const (
+	maxFileSize = 4 << 20 // bytes of one file of certificates
+	maxAnchors  = 10_000
+)
+
+// ErrAnchors says that trust anchors cannot be read.
+var ErrAnchors = errors.New("trust anchors cannot be read")
+
+// Load reads trust anchors. A path is a file of one or more certificates, PEM
+// or DER, or a folder of such files (.cer, .crt, .pem, .der; others are left
+// alone). Anchors serve every role; those in the sub-folders maker, signer and
+// tsa of a folder serve that role only. Any other sub-folder, a folder without
+// a certificate, and a malformed certificate are errors, so that a typing
+// mistake does not go unnoticed.
+func Load(paths ...string) (*Anchors, error) {
+	var list []Anchor
+	for _, p := range paths {
+		found, err := loadPath(p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrAnchors, err)
+		}
+		if list = append(list, found...); len(list) > maxAnchors {
+			return nil, fmt.Errorf("%w: more than %d certificates", ErrAnchors, maxAnchors)
+		}
+	}
+	return New(list...)
+}
+
+func loadPath(path string) ([]Anchor, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return loadFile(path, anyRole)
+	}
+	list, err := loadFolder(path, anyRole, true)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("no certificate (.cer, .crt, .pem, .der) in %s", path)
+	}
+	return list, err
+}
+
+func loadFolder(dir string, role Role, top bool) ([]Anchor, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Anchor
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		info, err := os.Stat(path) // follows links, as mounted secrets need
+		if err != nil {
+			return nil, err
+		}
+		var found []Anchor
+		switch {
+		case info.IsDir():
+			sub, ok := roleOfFolder(e.Name())
+			if !ok || !top {
+				return nil, fmt.Errorf("folder %s: only maker, signer and tsa have a meaning here", path)
+			}
+			found, err = loadFolder(path, sub, false)
+		case isCertificateFile(e.Name()):
+			found, err = loadFile(path, role)
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, found...)
+	}
+	return list, nil
+}
+
+func roleOfFolder(name string) (Role, bool) {
+	for _, f := range folders {
+		if f.name == name {
+			return f.role, true
+		}
+	}
+	return 0, false
+}
+
+func isCertificateFile(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".cer", ".crt", ".pem", ".der":
+		return true
+	}
+	return false
+}
+
+func loadFile(path string, role Role) ([]Anchor, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFileSize {
+		return nil, fmt.Errorf("%s is longer than %d bytes", path, maxFileSize)
+	}
+	certs, err := gm.ParseCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	list := make([]Anchor, len(certs))
+	for i, c := range certs {
+		if c.FormError != nil {
+			return nil, fmt.Errorf("%s: %w", path, c.FormError)
+		}
+		list[i] = Anchor{c, role}
+	}
+	return list, nil
+}
