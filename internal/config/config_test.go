@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -131,6 +132,8 @@ func TestDecodeRefusesWhatIsOutsideTheSubset(t *testing.T) {
 		{"a bomb of brackets", strings.Repeat("[", 1<<20), "nested deeper"},
 		{"a bomb of braces", strings.Repeat("{a: ", 1<<18), "nested deeper"},
 		{"a bomb of question marks", strings.Repeat("? ", 1<<18), "refused"},
+		{"too many keys", manyKeys(MaxKeys + 1), "more than 10000 keys in one mapping"},
+		{"too many keys in a list", "list:\n  - " + strings.ReplaceAll(manyKeys(MaxKeys+1), "\n", "\n    "), "more than 10000 keys in one mapping"},
 		{"too large", "# " + strings.Repeat("x", MaxSize), "more than 8388608 are refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -150,6 +153,31 @@ func TestDecodeRefusesWhatIsOutsideTheSubset(t *testing.T) {
 				t.Errorf("code %s", e.Code())
 			}
 		})
+	}
+}
+
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d: {}\n", i)
+	}
+	return b.String()
+}
+
+func TestLargeDocumentsAreReadQuickly(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("list:\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "  - entry %d\n", i)
+	}
+	b.WriteString("fields:\n  " + strings.ReplaceAll(strings.TrimSuffix(manyKeys(MaxKeys), "\n"), "\n", "\n  ") + "\n")
+	start := time.Now()
+	var s sample
+	if err := Decode([]byte(b.String()), &s); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 

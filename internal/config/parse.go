@@ -18,6 +18,10 @@ import (
 // bounds the recursion of the parser, which has no limit of its own.
 const maxIndent = 2 * MaxDepth
 
+// MaxKeys is the largest number of keys of one block mapping. The parser needs
+// time in the square of it and stack in proportion to it.
+const MaxKeys = 10_000
+
 // Document is a parsed document that was found to be inside the subset. It
 // keeps positions, so that a judgement made after decoding (a dangling
 // reference, a duplicate id) can still name its line.
@@ -124,6 +128,7 @@ func checkText(data []byte) error {
 // refuses the constructs that are outside the subset.
 func checkTokens(tokens token.Tokens) error {
 	flow := 0
+	var keys [maxIndent + 1]int // of the open block mapping at each column
 	for _, t := range tokens {
 		p := Pos{}
 		if t.Position != nil {
@@ -139,13 +144,25 @@ func checkTokens(tokens token.Tokens) error {
 				flow--
 			}
 		case token.SequenceEntryType:
-			if flow == 0 && p.Column > maxIndent {
+			if flow > 0 {
+				break
+			}
+			if p.Column > maxIndent {
 				return errorAt(p, "indented further than %d columns", maxIndent)
 			}
+			clear(keys[max(0, p.Column)+1:])
 		case token.MappingValueType:
-			if k := t.Prev; flow == 0 && k != nil && k.Position != nil && k.Position.Column > maxIndent {
+			if flow > 0 || t.Prev == nil || t.Prev.Position == nil {
+				break
+			}
+			column := max(0, t.Prev.Position.Column)
+			if column > maxIndent {
 				return errorAt(p, "indented further than %d columns", maxIndent)
 			}
+			if keys[column]++; keys[column] > MaxKeys {
+				return errorAt(p, "more than %d keys in one mapping", MaxKeys)
+			}
+			clear(keys[column+1:])
 		case token.MappingKeyType:
 			return errorAt(p, "explicit keys (?) are refused")
 		case token.AnchorType:
