@@ -67,6 +67,16 @@ func TestSignerMatchesTheEquationOfTheStandard(t *testing.T) {
 	}
 }
 
+func TestZAIsThatOfTheStandard(t *testing.T) {
+	k, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := zaOf(k.Public(), defaultID); k.signer.za != want {
+		t.Fatalf("ZA %x, want %x", k.signer.za, want)
+	}
+}
+
 func TestNonceDiffersWithHashRandomnessAndKey(t *testing.T) {
 	a, _ := GenerateKey()
 	b, _ := GenerateKey()
