@@ -42,7 +42,12 @@ func (e *MissingError) Error() string {
 }
 
 // Code is the stable code of the error at an edge.
-func (e *MissingError) Code() string { return "SG-SEAL-GLYPH" }
+func (e *MissingError) Code() string { return "SG-SEAL-REQUEST" }
+
+// Public is what may be told to whoever sent the text.
+func (e *MissingError) Public() (zh, en string) {
+	return fmt.Sprintf("字体中没有字符 U+%04X", e.Rune), fmt.Sprintf("The typeface has no glyph for U+%04X", e.Rune)
+}
 
 // A Face is a typeface. It is immutable and may be used concurrently.
 type Face struct {

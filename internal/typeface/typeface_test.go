@@ -85,7 +85,7 @@ func TestMissingCharacterIsAnErrorThatNamesIt(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !strings.Contains(err.Error(), "U+1F600") || missing.Code() != "SG-SEAL-GLYPH" {
+		if !strings.Contains(err.Error(), "U+1F600") || missing.Code() != "SG-SEAL-REQUEST" {
 			t.Errorf("%s: %v, code %s", name, err, missing.Code())
 		}
 	}

@@ -86,7 +86,7 @@ func (s *Sheet) Text(x, y float64, text string, style TextStyle) {
 	width := advances[len(advances)-1] * style.Size
 	for i := range deltas {
 		d := advances[i]*style.Size + style.Spacing
-		deltas[i] = millimetres(d)
+		deltas[i] = authorMM(d)
 		width += d
 	}
 	switch style.Align {
@@ -106,9 +106,9 @@ func (s *Sheet) Text(x, y float64, text string, style TextStyle) {
 	}
 	o := &s.objects
 	fmt.Fprintf(o, `<ofd:TextObject ID="%d" Boundary="%s" Font="%d" Size="%s">`,
-		a.nextID(), box(x, top, width, height), a.fontID, millimetres(style.Size))
+		a.nextID(), authorBox(x, top, width, height), a.fontID, authorMM(style.Size))
 	fmt.Fprintf(o, `<ofd:FillColor Value="%s"/>`, style.Colour)
-	fmt.Fprintf(o, `<ofd:TextCode X="0" Y="%s"`, millimetres(style.Size))
+	fmt.Fprintf(o, `<ofd:TextCode X="0" Y="%s"`, authorMM(style.Size))
 	if len(deltas) > 0 {
 		fmt.Fprintf(o, ` DeltaX="%s"`, strings.Join(deltas, " "))
 	}
@@ -120,12 +120,12 @@ func (s *Sheet) Line(x1, y1, x2, y2, thickness float64, colour RGB) {
 	x, y := min(x1, x2), min(y1, y2)
 	w, h := math.Abs(x2-x1), math.Abs(y2-y1)
 	s.path("line", x, y, w, h, thickness, colour, fmt.Sprintf("M %s %s L %s %s",
-		millimetres(x1-x+thickness), millimetres(y1-y+thickness), millimetres(x2-x+thickness), millimetres(y2-y+thickness)))
+		authorMM(x1-x+thickness), authorMM(y1-y+thickness), authorMM(x2-x+thickness), authorMM(y2-y+thickness)))
 }
 
 // Rect draws the outline of a rectangle, the stroke centred on its edges.
 func (s *Sheet) Rect(x, y, w, h, thickness float64, colour RGB) {
-	l, r, b := millimetres(thickness), millimetres(w+thickness), millimetres(h+thickness)
+	l, r, b := authorMM(thickness), authorMM(w+thickness), authorMM(h+thickness)
 	s.path("rectangle", x, y, w, h, thickness, colour,
 		fmt.Sprintf("M %s %s L %s %s L %s %s L %s %s C", l, l, r, l, r, b, l, b))
 }
@@ -146,7 +146,7 @@ func (s *Sheet) path(what string, x, y, w, h, thickness float64, colour RGB, dat
 	}
 	fmt.Fprintf(&s.objects, `<ofd:PathObject ID="%d" Boundary="%s" LineWidth="%s"><ofd:StrokeColor Value="%s"/>`+
 		"<ofd:AbbreviatedData>%s</ofd:AbbreviatedData></ofd:PathObject>\n",
-		s.author.nextID(), box(x, y, w, h), millimetres(thickness), colour, data)
+		s.author.nextID(), authorBox(x, y, w, h), authorMM(thickness), colour, data)
 }
 
 // Image places a PNG or JPEG so that it fills the box. The same bytes placed
@@ -162,7 +162,7 @@ func (s *Sheet) Image(x, y, w, h float64, data []byte) {
 		return
 	}
 	fmt.Fprintf(&s.objects, `<ofd:ImageObject ID="%d" Boundary="%s" CTM="%s 0 0 %s 0 0" ResourceID="%d"/>`+"\n",
-		a.nextID(), box(x, y, w, h), millimetres(w), millimetres(h), im.id)
+		a.nextID(), authorBox(x, y, w, h), authorMM(w), authorMM(h), im.id)
 }
 
 func (a *Author) image(data []byte) (authorImage, error) {

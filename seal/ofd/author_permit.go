@@ -28,7 +28,7 @@ type Permit struct {
 const (
 	permitWidth, permitHeight = 210.0, 297.0
 	permitLeft, permitRight   = 27.0, 183.0
-	permitLabelWidth          = 40.0
+	permitLabelWidth          = 46.0
 	permitTitleY              = 48.0
 	permitNumberY             = 62.0
 	permitTableY              = 68.0
@@ -89,7 +89,7 @@ func NewPermit(p Permit) ([]byte, error) {
 // permitTitle sets the title as large as fits, short ones spaced out.
 func (s *Sheet) permitTitle(title string) {
 	style := TextStyle{Size: 11, Align: AlignCentre}
-	if len([]rune(title)) <= 8 {
+	if len([]rune(title)) <= 10 {
 		style.Spacing = 3
 	}
 	for style.Size > 5 {

@@ -1,6 +1,9 @@
 package ofd
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Marks that may not begin a line (行首禁则) and marks that may not end one
 // (GB/T 15834).
@@ -20,48 +23,49 @@ func (a *Author) wrap(text string, style TextStyle, room float64) ([]string, err
 		line, used = "", 0
 	}
 	for _, piece := range pieces(text) {
-		w, err := a.width(piece, style)
-		if err != nil {
-			return nil, err
-		}
-		if line != "" {
-			w += style.Spacing
-		}
-		if used+w > room && line != "" {
-			flush()
-			piece = strings.TrimLeft(piece, " ")
-			if w, err = a.width(piece, style); err != nil {
+		for piece != "" {
+			w, err := a.width(piece, style)
+			if err != nil {
 				return nil, err
 			}
-		}
-		for w > room { // a word wider than the line is cut
-			head, rest := piece, ""
-			for w > room {
-				r := []rune(head)
-				if len(r) == 1 {
-					break
-				}
-				head, rest = string(r[:len(r)-1]), string(r[len(r)-1])+rest
-				if w, err = a.width(head, style); err != nil {
+			if line != "" {
+				w += style.Spacing
+			}
+			switch {
+			case used+w <= room:
+				line, used, piece = line+piece, used+w, ""
+			case line != "":
+				flush()
+				piece = strings.TrimLeft(piece, " ")
+			default: // alone on its line and still too wide: cut
+				if line, used, err = a.prefix(piece, style, room); err != nil {
 					return nil, err
 				}
-			}
-			if rest == "" {
-				break
-			}
-			line = head
-			flush()
-			piece = rest
-			if w, err = a.width(piece, style); err != nil {
-				return nil, err
+				piece = piece[len(line):]
 			}
 		}
-		line, used = line+piece, used+w
 	}
 	if line != "" || len(lines) == 0 {
 		flush()
 	}
 	return lines, nil
+}
+
+// prefix returns the longest beginning of text that fits into room, at least
+// one character, and its width.
+func (a *Author) prefix(text string, style TextStyle, room float64) (head string, width float64, err error) {
+	for i, r := range text {
+		longer := text[:i+utf8.RuneLen(r)]
+		w, err := a.width(longer, style)
+		if err != nil {
+			return "", 0, err
+		}
+		if w > room && head != "" {
+			break
+		}
+		head, width = longer, w
+	}
+	return head, width, nil
 }
 
 // pieces splits text where a line may break: each piece stays on one line.

@@ -18,12 +18,12 @@ func (a *Author) rootXML() []byte {
 	var b strings.Builder
 	b.WriteString(authorXMLHead)
 	fmt.Fprintf(&b, `<ofd:OFD xmlns:ofd="%s" Version="1.0" DocType="OFD"><ofd:DocBody><ofd:DocInfo>`, authorNamespace)
-	element(&b, "DocID", a.info.DocID)
-	optional(&b, "Title", a.info.Title)
-	optional(&b, "Author", a.info.Author)
-	optional(&b, "Subject", a.info.Subject)
-	element(&b, "CreationDate", a.info.Created.Format("2006-01-02"))
-	element(&b, "Creator", "Sealgate")
+	authorElement(&b, "DocID", a.info.DocID)
+	authorOptional(&b, "Title", a.info.Title)
+	authorOptional(&b, "Author", a.info.Author)
+	authorOptional(&b, "Subject", a.info.Subject)
+	authorElement(&b, "CreationDate", a.info.Created.Format("2006-01-02"))
+	authorElement(&b, "Creator", "Sealgate")
 	if len(a.info.Custom) > 0 {
 		b.WriteString("<ofd:CustomDatas>")
 		for _, c := range a.info.Custom {
@@ -32,7 +32,7 @@ func (a *Author) rootXML() []byte {
 		b.WriteString("</ofd:CustomDatas>")
 	}
 	b.WriteString("</ofd:DocInfo>")
-	element(&b, "DocRoot", authorDocDir+"Document.xml")
+	authorElement(&b, "DocRoot", authorDocDir+"Document.xml")
 	b.WriteString("</ofd:DocBody></ofd:OFD>\n")
 	return []byte(b.String())
 }
@@ -43,13 +43,13 @@ func (a *Author) documentXML() []byte {
 	var b strings.Builder
 	b.WriteString(authorXMLHead)
 	fmt.Fprintf(&b, `<ofd:Document xmlns:ofd="%s"><ofd:CommonData>`, authorNamespace)
-	element(&b, "MaxUnitID", strconv.Itoa(a.lastID))
+	authorElement(&b, "MaxUnitID", strconv.Itoa(a.lastID))
 	b.WriteString("<ofd:PageArea>")
-	element(&b, "PhysicalBox", box(0, 0, a.sheets[0].width, a.sheets[0].height))
+	authorElement(&b, "PhysicalBox", authorBox(0, 0, a.sheets[0].width, a.sheets[0].height))
 	b.WriteString("</ofd:PageArea>")
-	element(&b, "PublicRes", "PublicRes.xml")
+	authorElement(&b, "PublicRes", "PublicRes.xml")
 	if len(a.images) > 0 {
-		element(&b, "DocumentRes", "DocumentRes.xml")
+		authorElement(&b, "DocumentRes", "DocumentRes.xml")
 	}
 	b.WriteString("</ofd:CommonData><ofd:Pages>")
 	for i, s := range a.sheets {
@@ -83,20 +83,20 @@ func (s *Sheet) xml() []byte {
 	var b strings.Builder
 	b.WriteString(authorXMLHead)
 	fmt.Fprintf(&b, `<ofd:Page xmlns:ofd="%s"><ofd:Area>`, authorNamespace)
-	element(&b, "PhysicalBox", box(0, 0, s.width, s.height))
+	authorElement(&b, "PhysicalBox", authorBox(0, 0, s.width, s.height))
 	fmt.Fprintf(&b, "</ofd:Area><ofd:Content><ofd:Layer ID=\"%d\" Type=\"Body\">\n", s.layerID)
 	b.WriteString(s.objects.String())
 	b.WriteString("</ofd:Layer></ofd:Content></ofd:Page>\n")
 	return []byte(b.String())
 }
 
-func element(b *strings.Builder, name, text string) {
+func authorElement(b *strings.Builder, name, text string) {
 	fmt.Fprintf(b, "<ofd:%s>%s</ofd:%s>", name, authorEscape(text), name)
 }
 
-func optional(b *strings.Builder, name, text string) {
+func authorOptional(b *strings.Builder, name, text string) {
 	if text != "" {
-		element(b, name, text)
+		authorElement(b, name, text)
 	}
 }
 
@@ -112,8 +112,8 @@ func authorEscape(text string) string {
 // String is the colour as in @Value.
 func (c RGB) String() string { return fmt.Sprintf("%d %d %d", c.R, c.G, c.B) }
 
-// millimetres writes a length to the micrometre, without superfluous zeros.
-func millimetres(v float64) string {
+// authorMM writes a length to the micrometre, without superfluous zeros.
+func authorMM(v float64) string {
 	v = math.Round(v*1000) / 1000
 	if v == 0 {
 		v = 0 // no "-0"
@@ -121,7 +121,7 @@ func millimetres(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// box writes an ST_Box.
-func box(x, y, w, h float64) string {
-	return millimetres(x) + " " + millimetres(y) + " " + millimetres(w) + " " + millimetres(h)
+// authorBox writes an ST_Box.
+func authorBox(x, y, w, h float64) string {
+	return authorMM(x) + " " + authorMM(y) + " " + authorMM(w) + " " + authorMM(h)
 }

@@ -40,7 +40,7 @@ func (z *authorZip) add(name string, data []byte) {
 		CreatorVersion: 20, ReaderVersion: 20,
 	}
 	if !strings.HasSuffix(name, ".png") && !strings.HasSuffix(name, ".jpg") {
-		packed, err := deflate(data)
+		packed, err := authorDeflate(data)
 		if err != nil {
 			z.err = err
 			return
@@ -69,7 +69,7 @@ func (z *authorZip) finish() ([]byte, error) {
 	return z.out.Bytes(), nil
 }
 
-func deflate(data []byte) ([]byte, error) {
+func authorDeflate(data []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := flate.NewWriter(&out, flate.BestCompression)
 	if err != nil {

@@ -78,7 +78,12 @@ type SpecError struct {
 func (e *SpecError) Error() string { return fmt.Sprintf("seal picture: %s: %s", e.Field, e.Reason) }
 
 // Code is the stable code of the error at an edge.
-func (e *SpecError) Code() string { return "SG-SEAL-PICTURE" }
+func (e *SpecError) Code() string { return "SG-SEAL-REQUEST" }
+
+// Public is what may be told to whoever asked for the picture.
+func (e *SpecError) Public() (zh, en string) {
+	return "印模参数 " + e.Field + " 不符合规则：" + e.Reason, e.Error()
+}
 
 // Size returns the nominal width and height in millimetres: what the seal's
 // SES_ESPictureInfo says and the box that it takes on a page.

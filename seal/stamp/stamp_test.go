@@ -286,7 +286,7 @@ func TestSpecOutsideTheRulesIsRefusedWithItsField(t *testing.T) {
 		if name != "oval with a star" && spec.Field != c.field {
 			t.Errorf("%s: field %q, want %q (%v)", name, spec.Field, c.field, err)
 		}
-		if spec.Code() != "SG-SEAL-PICTURE" {
+		if spec.Code() != "SG-SEAL-REQUEST" {
 			t.Errorf("%s: code %q", name, spec.Code())
 		}
 	}
