@@ -466,3 +466,26 @@ func BenchmarkNewPermit(b *testing.B) {
 		}
 	}
 }
+
+func TestStrictReaderFindsNothingWrongWithAPermit(t *testing.T) {
+	p, problems := Open(must(t, testPermit()))
+	if p == nil {
+		t.Fatal(problems)
+	}
+	for _, problem := range append(problems, p.CheckContents()...) {
+		if problem.Code != CodeUnsigned {
+			t.Error(problem)
+		}
+	}
+	for _, name := range p.Names() {
+		if !p.Reachable(name) && name != RootFile {
+			t.Errorf("%s is reachable from nowhere", name)
+		}
+	}
+	if len(p.Bodies) != 1 || len(p.Bodies[0].Document.Pages) != 1 || p.Bodies[0].DocID != testDocID {
+		t.Fatalf("bodies %+v", p.Bodies)
+	}
+	if b := p.Bodies[0].Document.Pages[0].Box; b == nil || b.W != 210 || b.H != 297 {
+		t.Errorf("page box %+v", b)
+	}
+}

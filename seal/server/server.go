@@ -1,0 +1,2 @@
+// Package server is the seal service's HTTP API.
+package server
