@@ -36,6 +36,7 @@ var (
 
 	ErrLocked     = &Error{"SG-KEY-LOCKED", "the keystore is locked"}
 	ErrPassphrase = &Error{"SG-KEY-PASSPHRASE", "the passphrase does not open the keystore"}
+	ErrWeak       = &Error{"SG-KEY-PASSPHRASE-FORM", "a passphrase has 12 to 1024 bytes, no NUL and no line break"}
 	ErrBusy       = &Error{"SG-KEY-BUSY", "another process uses the keystore"}
 	ErrStore      = &Error{"SG-KEY-STORE", "the keystore is damaged or was changed"}
 	ErrAccess     = &Error{"SG-KEY-ACCESS", "a key file or folder is open to others or is a link"}
@@ -46,5 +47,5 @@ var (
 func Errors() []*Error {
 	return []*Error{ErrName, ErrNotFound, ErrExists, ErrPurpose, ErrType, ErrVersion, ErrDisabled, ErrWait,
 		ErrCertificate, ErrExpired, ErrItem, ErrForeignSeal, ErrClock, ErrRequest, ErrBatch, ErrIdempotency,
-		ErrAnswersFull, ErrFault, ErrLocked, ErrPassphrase, ErrBusy, ErrStore, ErrAccess, ErrSecret}
+		ErrAnswersFull, ErrFault, ErrLocked, ErrPassphrase, ErrWeak, ErrBusy, ErrStore, ErrAccess, ErrSecret}
 }
