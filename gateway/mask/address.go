@@ -79,16 +79,21 @@ func plausible(name, suffix, rest string) bool {
 	next, _ := utf8.DecodeRuneInString(rest)
 	switch suffix {
 	case "区":
-		if strings.ContainsRune("小社园校厂院景片街库住宿苑工生墅", last) || strings.HasSuffix(name, "地") {
+		if strings.ContainsRune("路街道巷弄", next) || strings.ContainsRune("小社园校厂院景片街库住宿苑工生墅", last) || strings.HasSuffix(name, "地") {
+			return false
+		}
+	case "县":
+		if strings.ContainsRune("路街道巷弄大前后", next) {
+			return false
+		}
+	case "旗":
+		if strings.ContainsRune("路街道巷弄大前后乡镇村", next) {
 			return false
 		}
 	case "市":
 		if strings.ContainsRune("场政民立容", next) || strings.ContainsRune("超门夜早菜花鱼鸟", last) {
 			return false
 		}
-	}
-	if strings.ContainsRune("路街道巷弄大前后乡镇村", next) && (suffix == "旗" || suffix == "县" || strings.ContainsRune("路街道巷弄", next)) {
-		return false
 	}
 	// A township before the county's suffix means that the suffix belongs to a
 	// place inside the township (卡伦镇开发区), unless it is the last character.

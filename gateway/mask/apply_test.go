@@ -137,7 +137,7 @@ func TestMaskComparesUnescapedNamesByteByByte(t *testing.T) {
 	p := compile(t, acts(t, "name=mask", "data=show", "data.idCard=drop"), map[string]string{"name": KindName}, Options{})
 	for in, want := range map[string]string{
 		`{"n\u0061me":"张三"}`:                        `{"n\u0061me":"张*"}`,
-		`{"Name":"张三","NAME":"李四","ｎame":"王五"}`:      `{}`,
+		`{"Name":"张三","NAME":"李四","ｎame":"王五"}`:     `{}`,
 		`{"data":{"idC\u0061rd":"1","idcard":"2"}}`: `{"data":{"idcard":"2"}}`,
 		`{"name ":"张三"}`:                            `{}`,
 	} {
