@@ -164,11 +164,13 @@ func testTBS(e *env) {
 	refuse("a seal that names the signer as its maker", keys.ErrForeignSeal, with(func(t *ses.TBS) {
 		t.Seal = e.outside.SealBy(e.outside.SealInfo(cert), cert, newKey(e))
 	}))
-	for i := 0; i < len(item); i += 97 { // no byte of a seal can be changed and still be signed under
+	// No byte that the maker vouches for can be changed. (V4 does not make him
+	// vouch for his own certificate; the verifier's trust in it does.)
+	for i := 0; i < len(item); i += 13 {
 		bad := bytes.Clone(item)
 		bad[i] ^= 0x20
 		if _, err := e.sign("s", keys.TypeTBS, 1, bad); err == nil {
-			if t, err := ses.ParseTBS(bad); err != nil || !bytes.Equal(t.Seal.Raw, sealByDigest.Raw) {
+			if t, err := ses.ParseTBS(bad); err != nil || !bytes.Equal(t.Seal.Info.Raw, sealByDigest.Info.Raw) {
 				e.Errorf("byte %d changed: signed", i)
 			}
 		}
