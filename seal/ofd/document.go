@@ -193,7 +193,7 @@ func (l loader) customTags(loc string) {
 		}
 		for _, f := range in.all(n, "FileLoc") {
 			if file := in.part(PartCustomTag, n.attr("TypeID"), in.text(f)); file != "" {
-				in.p.parse(file, "")
+				in.p.refuseDTD(file)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package ofd
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -157,6 +158,19 @@ func (p *Package) parse(name, prune string) *node {
 		p.noteOnce(3, tree.err.code, name, "%s", tree.err.Error())
 	}
 	return tree.root
+}
+
+// refuseDTD looks for a document type declaration in XML that is the owner's
+// affair and that this package never interprets: custom tags, which at least
+// one vendor writes as malformed XML.
+func (p *Package) refuseDTD(name string) {
+	content, err := p.archive.files[name].blob.read(p.unpack)
+	switch {
+	case err != nil:
+		p.note(err, name)
+	case bytes.Contains(content, []byte("<!DOCTYPE")) || bytes.Contains(content, []byte("<!ENTITY")):
+		p.noteOnce(3, CodeXMLDTD, name, "the XML holds a declaration (DOCTYPE, ENTITY, …)")
+	}
 }
 
 // note records damaged content.

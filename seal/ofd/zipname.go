@@ -2,6 +2,7 @@ package ofd
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -67,14 +68,18 @@ func checkName(name string, ps *problems) {
 			ps.add(2, CodeZipPath, name, "the name has an empty, `.` or `..` segment")
 			return
 		}
+		if last := seg[len(seg)-1]; last == ' ' || last == '.' || seg[0] == ' ' {
+			ps.add(2, CodeZipPath, name, "a segment of the name begins or ends in a space, or ends in a dot, which some systems drop")
+			return
+		}
 	}
 }
 
 // badPath says what forbids path in a zip name and in a location alike, or "".
 func badPath(path string) string {
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; {
-		case c < 0x20 || c == 0x7f:
+	for _, c := range path {
+		switch {
+		case unicode.IsControl(c) || c == 0xfffe || c == 0xffff:
 			return "contains a control character"
 		case c == '\\':
 			return "contains a backslash"
