@@ -75,6 +75,8 @@ func sealEntries() []Entry {
 			"没有与该文档、印章和位置一致的有效审批，或审批已使用", "There is no live approval of this document, seal and position, or it was used", "重新申请用印审批", "apply for a new approval"},
 		{"SG-SEAL-IDEMPOTENCY", 409, 0, "幂等标识冲突", "Idempotency key reused",
 			"同一幂等标识用于不同的请求", "The same idempotency key came with another request", "为新的请求使用新的幂等标识", "use a new key for a new request"},
+		{"SG-SEAL-BUSY", 409, 2, "用印正在进行", "Sealing in progress",
+			"同一幂等标识的用印尚未完成", "The sealing with this idempotency key has not ended yet", "按 Retry-After 等待后以同一标识重试", "wait as Retry-After says and try again with the same key"},
 		{"SG-SEAL-SELFCHECK", 409, 0, "用印自检不通过", "Self-check failed",
 			"成品没有通过自检验证，未输出任何文件", "The result did not verify; no file was written", "联系系统管理员并提供 request_id", "contact the administrator and name the request_id"},
 		{"SG-SEAL-REQUEST", 422, 0, "用印请求无效", "Seal request invalid",
