@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: demo tour test build fmt docs
+.PHONY: demo tour test build fmt docs vault
 
 build:            ## bin/sealgate
 	@mkdir -p bin
@@ -22,3 +22,7 @@ fmt:
 
 docs:             ## regenerate the generated documents
 	$(GO) test ./internal/problem -run TestErrorsDocumentIsUpToDate -update
+
+vault:            ## bin/vault: a real Vault server for tests and trials (cold: several minutes)
+	@mkdir -p bin
+	cd deploy/vault/devserver && $(GO) build -tags minimal -trimpath -ldflags '-s -w' -o ../../../bin/vault .

@@ -1,0 +1,20 @@
+package testenv
+
+import (
+	"context"
+	"net/http"
+	"testing"
+)
+
+func TestVaultStartsSealsAndUnseals(t *testing.T) {
+	v := StartVault(t)
+	v.Must(t, http.MethodPost, "sys/mounts/transit", map[string]string{"type": "transit"})
+	v.Must(t, http.MethodPost, "transit/keys/k", map[string]string{"type": "ecdsa-p256"})
+	v.Seal(t)
+	status, _, err := v.Do(context.Background(), v.RootToken, http.MethodGet, "transit/keys/k", nil)
+	if err != nil || status != http.StatusServiceUnavailable {
+		t.Fatalf("sealed: %d %v", status, err)
+	}
+	v.Unseal(t)
+	v.Must(t, http.MethodGet, "transit/keys/k", nil)
+}
