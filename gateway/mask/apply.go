@@ -216,7 +216,7 @@ func (w *walker) send() error {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return &Error{code: CodeClient, what: "the caller cannot be written to", err: err}
+		return &Error{what: "the caller cannot be written to", err: err}
 	}
 	w.out = w.out[:0]
 	return nil
@@ -226,7 +226,7 @@ func (w *walker) send() error {
 // quote the input, so only its kind is used.
 func (w *walker) classify(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
-		if e.Offset == 0 && w.dec != nil && e.code != CodeSize && e.code != CodeClient {
+		if e.Offset == 0 && w.dec != nil && e.code != CodeSize && !e.ClientGone() {
 			e.Offset = w.dec.InputOffset()
 		}
 		return e

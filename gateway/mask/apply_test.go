@@ -292,7 +292,7 @@ func TestTransportErrorsAreToldApart(t *testing.T) {
 			t.Errorf("upstream breaks after %d: %v", size, err)
 		}
 		_, err = p.Apply(failingWriter{broken}, strings.NewReader("["+strings.Repeat("1,", size/2)+"1]"))
-		if ErrorCode(err) != CodeClient || !errors.Is(err, broken) {
+		if e, ok := errors.AsType[*Error](err); !ok || !e.ClientGone() || e.Code() != "" || !errors.Is(err, broken) {
 			t.Errorf("client breaks at %d: %v", size, err)
 		}
 	}

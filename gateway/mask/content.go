@@ -29,7 +29,7 @@ func CheckContentType(h http.Header) error {
 	}
 	for _, encoding := range h.Values("Content-Encoding") {
 		if !strings.EqualFold(strings.TrimSpace(encoding), "identity") {
-			return fail(CodeType, "the body is compressed")
+			return fail(CodeEncoding, "the body is compressed")
 		}
 	}
 	return nil

@@ -5,19 +5,19 @@ import (
 	"fmt"
 )
 
-// Codes of the errors. The gateway's problem table gives each its status.
+// Codes of the errors; internal/problem's table says what each means to the caller.
 const (
-	CodeSyntax    = "SG-MASK-SYNTAX"    // not exactly one JSON value
-	CodeDuplicate = "SG-MASK-DUPLICATE" // two members of one object have the same name
-	CodeUTF8      = "SG-MASK-UTF8"      // not UTF-8, or a byte order mark
-	CodeDepth     = "SG-MASK-DEPTH"     // nested too deeply
-	CodeSize      = "SG-MASK-SIZE"      // longer than the interface allows
-	CodeRejected  = "SG-MASK-REJECTED"  // a field under the action reject is present
-	CodeType      = "SG-MASK-TYPE"      // content type, charset or encoding that cannot be masked
-	CodeAction    = "SG-MASK-ACTION"    // the plan holds an action that this version cannot apply
-	CodePlan      = "SG-MASK-PLAN"      // the plan cannot be compiled
-	CodeUpstream  = "SG-UPSTREAM-BODY"  // the body ended with a transport error
-	CodeClient    = "SG-HTTP-CLIENT"    // the caller could not be written to
+	CodeSyntax    = "SG-MASK-SYNTAX"       // not exactly one JSON value
+	CodeDuplicate = "SG-MASK-DUPLICATE"    // two members of one object have the same name
+	CodeUTF8      = "SG-MASK-UTF8"         // not UTF-8, or a byte order mark
+	CodeDepth     = "SG-MASK-DEPTH"        // nested too deeply
+	CodeSize      = "SG-MASK-TOO-LARGE"    // longer than the interface allows
+	CodeRejected  = "SG-MASK-REJECT"       // a field under the action reject is present
+	CodeType      = "SG-MASK-CONTENT-TYPE" // a content type or charset that cannot be masked
+	CodeEncoding  = "SG-MASK-ENCODING"     // a Content-Encoding other than identity
+	CodeAction    = "SG-MASK-ACTION"       // the plan holds an action that this version cannot apply
+	CodePlan      = "SG-MASK-PLAN"         // the plan cannot be compiled
+	CodeUpstream  = "SG-UPSTREAM-ABORTED"  // the body ended with a transport error
 )
 
 // Error is why an answer was withheld or broken off. It never holds a byte of
@@ -31,7 +31,8 @@ type Error struct {
 	Sent   int64 // bytes of the masked answer that the caller already has
 }
 
-// Code returns the stable code of the error.
+// Code returns the stable code of the error. It is empty when the caller could
+// not be written to: there is nobody to tell then.
 func (e *Error) Code() string { return e.code }
 
 // Error tells the consequence along with the cause.
@@ -51,6 +52,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns the transport's error, when there is one.
 func (e *Error) Unwrap() error { return e.err }
+
+// ClientGone reports whether the fault is that the caller could not be written to.
+func (e *Error) ClientGone() bool { return e.code == "" }
 
 // Withheld reports whether the caller has seen nothing of the answer, so that a
 // problem document can still be sent. Otherwise the connection must be broken:

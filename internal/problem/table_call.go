@@ -120,6 +120,10 @@ func maskEntries() []Entry {
 			"数源应答无法按授权脱敏，未返回任何内容", "The provider's answer could not be masked as granted; nothing of it was sent", fixZH, fix},
 		{"SG-MASK-SYNTAX", 502, 0, "应答格式错误", "Answer malformed",
 			"数源应答不是严格合法的 JSON，未返回任何内容", "The provider's answer is not strictly valid JSON; nothing of it was sent", fixZH, fix},
+		{"SG-MASK-DUPLICATE", 502, 0, "应答含重名成员", "Answer holds duplicate names",
+			"数源应答中同一对象有重名成员，无法确定以哪个为准，未返回任何内容", "An object in the provider's answer has two members of one name, and readers disagree which counts; nothing of it was sent", fixZH, fix},
+		{"SG-MASK-UTF8", 502, 0, "应答字符编码错误", "Answer not UTF-8",
+			"数源应答不是无 BOM 的 UTF-8，未返回任何内容", "The provider's answer is not UTF-8 without a byte order mark; nothing of it was sent", fixZH, fix},
 		{"SG-MASK-CONTENT-TYPE", 502, 0, "应答类型不允许", "Answer of another content type",
 			"数源应答的类型或字符集与登记不符", "The provider's answer has another content type or character set than registered", fixZH, fix},
 		{"SG-MASK-ENCODING", 502, 0, "应答编码不允许", "Answer encoded",
@@ -132,6 +136,8 @@ func maskEntries() []Entry {
 			"应答中出现了规定不得返回的字段，整个应答已拦截", "The answer holds a field whose presence withholds the whole answer", fixZH, fix},
 		{"SG-MASK-PLAN", 502, 0, "脱敏规则无效", "Mask rules invalid",
 			"该授权的脱敏规则无法编译", "The mask rules of this grant cannot be compiled", "联系平台安全管理员", "contact the platform's security officer"},
+		{"SG-MASK-ACTION", 502, 0, "脱敏方式尚不支持", "Mask action not supported",
+			"该授权使用了当前版本尚不支持的脱敏方式", "The grant uses a field action that this version does not support yet", "联系平台安全管理员改用其他脱敏方式", "ask the platform's security officer for another action"},
 	}
 }
 
