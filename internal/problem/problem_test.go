@@ -38,7 +38,7 @@ func TestErrorsDocumentIsUpToDate(t *testing.T) {
 func TestTableIsCompleteAndConsistent(t *testing.T) {
 	form := regexp.MustCompile(`^SG-[A-Z]+(-[A-Z0-9]+)*$`)
 	han := regexp.MustCompile(`\p{Han}`)
-	allowed := map[string][]int{"HTTP": {400, 408, 413, 415, 417, 431, 501, 505}, "AUTHN": {401}, "ROUTE": {404}, "AUTHZ": {403}, "LIMIT": {429},
+	allowed := map[string][]int{"HTTP": {400, 408, 413, 415, 431, 501}, "AUTHN": {401}, "ROUTE": {404}, "AUTHZ": {403}, "LIMIT": {429},
 		"MASK": {502, 504}, "UPSTREAM": {502, 504}, "AUDIT": {503}, "POLICY": {503, 422}, "STOP": {503}, "SEAL": {409, 422}, "KEY": {503},
 		"CONFIG": {422}, "INTERNAL": {500}}
 	seen := map[string]bool{}
