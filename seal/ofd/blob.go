@@ -89,11 +89,8 @@ func (b *blob) read(u *unpacker) ([]byte, error) {
 	}
 	r := u.reset(b.packed)
 	out := make([]byte, b.size)
-	if n, err := io.ReadFull(r, out); err != nil {
-		b.err = errDamaged
-		if n < b.size && (err == io.EOF || err == io.ErrUnexpectedEOF) && u.src.Len() == 0 && endsCleanly(r) {
-			b.err = errLies
-		}
+	if _, err := io.ReadFull(r, out); err != nil {
+		b.err = whyShort(r)
 		return nil, b.err
 	}
 	if b.err = u.finish(r); b.err == nil && crc32.ChecksumIEEE(out) != b.crc {
@@ -106,12 +103,14 @@ func (b *blob) read(u *unpacker) ([]byte, error) {
 	return out, nil
 }
 
-// endsCleanly tells a stream that ended from one that was cut off: a finished
-// inflater keeps answering io.EOF.
-func endsCleanly(r io.Reader) bool {
+// whyShort tells a stream that ended early from one that is broken or cut off:
+// only a finished inflater keeps answering io.EOF.
+func whyShort(r io.Reader) error {
 	var one [1]byte
-	_, err := r.Read(one[:])
-	return err == io.EOF
+	if _, err := r.Read(one[:]); err == io.EOF {
+		return errLies
+	}
+	return errDamaged
 }
 
 // sum returns the SM3 digest of the content. It keeps no content that was not
@@ -136,7 +135,7 @@ func (b *blob) sum(u *unpacker) ([gm.DigestSize]byte, error) {
 	for left := b.size; left > 0; {
 		n, err := io.ReadFull(r, u.chunk[:min(left, len(u.chunk))])
 		if err != nil {
-			b.err = errDamaged
+			b.err = whyShort(r)
 			return b.digest, b.err
 		}
 		h.Write(u.chunk[:n])

@@ -166,3 +166,8 @@ func signatureXML(more string) string {
 		`<ofd:Reference FileRef="/OFD.xml"><ofd:CheckValue>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</ofd:CheckValue></ofd:Reference></ofd:References>` +
 		more + `</ofd:SignedInfo><ofd:SignedValue>v.dat</ofd:SignedValue></ofd:Signature>`
 }
+
+// crcOf is the checksum of content, little-endian.
+func crcOf(content string) []byte {
+	return binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(content)))
+}

@@ -123,10 +123,10 @@ func (s *xmlScanner) declaration() *xmlError {
 		}
 		value, tail, ok := strings.Cut(after[1:], after[:1])
 		name = strings.TrimRight(name, " \t\r\n")
-		for len(want) > 0 && want[0] != name {
+		for len(want) > 0 && want[0] != name && len(want) < 3 { // version is not optional, encoding is
 			want = want[1:]
 		}
-		if !ok || len(want) == 0 || (len(want) < 3 && want[0] == "version") {
+		if !ok || len(want) == 0 || want[0] != name {
 			return s.fail("the XML declaration is malformed")
 		}
 		want = want[1:]

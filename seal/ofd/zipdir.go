@@ -174,7 +174,7 @@ func checkEntry(e *entry, ps *problems) uint64 {
 		ps.add(1, CodeZipFormat, e.name, "compression method %d is neither stored nor deflate", e.method)
 	case e.method == methodStored && e.packed != e.size:
 		ps.add(2, CodeZipMismatch, e.name, "a stored entry has two sizes")
-	case e.dir && (e.size != 0 || e.packed > 2 || e.crc != 0):
+	case e.dir && (e.size != 0 || e.crc != 0):
 		ps.add(2, CodeZipMismatch, e.name, "a folder has content")
 	}
 	if e.size > MaxEntrySize {
@@ -265,6 +265,9 @@ func (a *archive) checkLocal(e *entry, next int64, ps *problems) {
 		return
 	}
 	e.end = e.body + int64(e.packed)
+	if packed := string(a.data[e.body:e.end]); e.dir && packed != "" && packed != "\x03\x00" && packed != "\x01\x00\x00\xff\xff" {
+		ps.add(2, CodeZipMismatch, e.name, "a folder has content") // neither form of an empty deflate stream
+	}
 	tail := a.data[e.end:next]
 	switch {
 	case streamed && !descriptorMatches(tail, e):
