@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emmansun/gmsm/smx509"
 	"golang.org/x/crypto/cryptobyte"
@@ -166,10 +167,36 @@ func parseTolerantly(der []byte) (*Certificate, error) {
 func readName(der []byte) pkix.Name {
 	var n pkix.Name
 	var seq pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(der, &seq); err == nil && len(rest) == 0 {
-		n.FillFromRDNSequence(&seq)
+	if rest, err := asn1.Unmarshal(der, &seq); err != nil || len(rest) != 0 {
+		seq = readNameTolerantly(der)
 	}
+	n.FillFromRDNSequence(&seq)
 	return n
+}
+
+// readNameTolerantly reads a name whose strings do not fit their types, for
+// display: authorities have put UTF-8 into an IA5String. Bytes that are not
+// UTF-8 are left out.
+func readNameTolerantly(der []byte) pkix.RDNSequence {
+	in := cryptobyte.String(der)
+	var names, set, attr, value cryptobyte.String
+	var seq pkix.RDNSequence
+	if !in.ReadASN1(&names, casn1.SEQUENCE) {
+		return nil
+	}
+	for names.ReadASN1(&set, casn1.SET) {
+		var rdn pkix.RelativeDistinguishedNameSET
+		for set.ReadASN1(&attr, casn1.SEQUENCE) {
+			var a pkix.AttributeTypeAndValue
+			var tag casn1.Tag
+			if attr.ReadASN1ObjectIdentifier(&a.Type) && attr.ReadAnyASN1(&value, &tag) && utf8.Valid(value) {
+				a.Value = string(value)
+				rdn = append(rdn, a)
+			}
+		}
+		seq = append(seq, rdn)
+	}
+	return seq
 }
 
 func readTime(in *cryptobyte.String) (time.Time, error) {

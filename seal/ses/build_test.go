@@ -190,7 +190,7 @@ func TestExtDatasIsReadPlainAndTagged(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if !reflect.DeepEqual(got.Extensions, i.Extensions) || len(got.Notes) != 1 || got.Notes[0].Code != NoteCritical {
+		if !reflect.DeepEqual(got.Extensions, i.Extensions) || len(got.Notes) != 1 || got.Notes[0].Code != NoteSealCritical {
 			t.Errorf("%s: %+v %v", name, got.Extensions, got.Notes)
 		}
 	}

@@ -106,7 +106,7 @@ func TestEverySignedValueOfTheCorpusParses(t *testing.T) {
 		"v1.ofd": {ses.V1, ""}, "v5.ofd": {ses.V5, ""}, "v4.ofd": {ses.V4, ""}, "v4digest.ofd": {ses.V4, ""}, "v4open.ofd": {ses.V4, ""}, "v4two.ofd": {ses.V4, ""},
 		"gomain-1.ofd": {ses.V4, "W_SES_NONCANONICAL"}, "gomain-v4.ofd": {ses.V4, "W_SES_NONCANONICAL"}, "kinggrid-ofdxml-uncovered.ofd": {ses.V4, "W_SES_NONCANONICAL"},
 		"gomain-two-seals-edited.ofd": {ses.V4, ""}, "ofdrw-locked.ofd": {ses.V4, ""}, "ofdrw-riding.ofd": {ses.V4, ""}, "ofdrw-expired-seal.ofd": {ses.V4, ""},
-		"ofdrw-post-lock-change.ofd": {ses.V4, ""}, "dms360-nonstandard.ofd": {ses.V1, "W_SES_CERTLIST W_EXT_CRITICAL W_SES_TIME"},
+		"ofdrw-post-lock-change.ofd": {ses.V4, ""}, "dms360-nonstandard.ofd": {ses.V1, "W_SES_CERTLIST W_SES_EXTENSION W_SES_TIME"},
 	}
 	for name, der := range signedValues(t) {
 		file, _, _ := strings.Cut(name, "/")

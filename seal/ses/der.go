@@ -158,7 +158,8 @@ func (r *reader) text(in *cryptobyte.String, tag casn1.Tag, field string) string
 }
 
 // extensions reads the members of an ExtensionDatas whose header was read.
-func (r *reader) extensions(in cryptobyte.String, field string) []Extension {
+// A critical one is noted under code: nobody here knows any.
+func (r *reader) extensions(in cryptobyte.String, field, code string) []Extension {
 	var out []Extension
 	for r.err == nil && !in.Empty() {
 		if len(out) == MaxExtensions {
@@ -174,7 +175,7 @@ func (r *reader) extensions(in cryptobyte.String, field string) []Extension {
 			} else if !x.Critical {
 				r.note(NoteNonCanonical, field+".critical", "%v writes the default FALSE", x.ID)
 			} else {
-				r.note(NoteCritical, field, "%v", x.ID)
+				r.note(code, field, "%v", x.ID)
 			}
 		}
 		x.Value = r.octets(&e, field+".extnValue")

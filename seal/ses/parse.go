@@ -117,7 +117,7 @@ func (r *reader) tbs(in *cryptobyte.String) *TBS {
 	} else if r.err == nil && seq.PeekASN1Tag(tag0) {
 		inner := r.body(&seq, tag0, "toSign.extDatas")
 		list := r.body(&inner, casn1.SEQUENCE, "toSign.extDatas")
-		t.Extensions = r.extensions(list, "toSign.extDatas")
+		t.Extensions = r.extensions(list, "toSign.extDatas", NoteCritical)
 		r.end(inner, "toSign.extDatas")
 	}
 	r.end(seq, "toSign")
@@ -197,7 +197,7 @@ func (r *reader) sealInfo(in *cryptobyte.String) *SealInfo {
 			r.end(seq, "eSealInfo")
 		}
 		members := r.body(&list, casn1.SEQUENCE, "eSealInfo.extDatas")
-		i.Extensions = r.extensions(members, "eSealInfo.extDatas")
+		i.Extensions = r.extensions(members, "eSealInfo.extDatas", NoteSealCritical)
 		r.end(list, "eSealInfo.extDatas")
 	}
 	if r.err == nil && !numberFits(i.Number, i.Version) {

@@ -158,7 +158,8 @@ const (
 	NoteVersion      = "W_SES_VERSION"      // version numbers disagree with the shape
 	NoteTime         = "W_SES_TIME"         // a time in a form that the standard does not name
 	NoteList         = "W_SES_CERTLIST"     // an entry of the signer list is neither certificate nor digest
-	NoteCritical     = "W_EXT_CRITICAL"     // a critical extension that nobody knows
+	NoteCritical     = "W_EXT_CRITICAL"     // a critical extension of the signature that nobody knows
+	NoteSealCritical = "W_SES_EXTENSION"    // the same in the seal
 )
 
 // Note is one deviation that was tolerated.
