@@ -8,8 +8,8 @@
 //   - WriteFile and Create: the whole content is on the disk under its name,
 //     and the name itself survives a power loss.
 //   - Mkdir and MkdirAll: each folder made, and its entry in the folder above.
-//   - Preallocate: the range reads as zeros, and writing into it later neither
-//     needs space nor changes the file's length.
+//   - Preallocate, then Datasync: the range reads as zeros, and writing into it
+//     later neither needs space nor changes the file's length.
 //
 // What it promises when a function fails, or when the process or the machine
 // dies inside it: the old content or the new one is found under the name, never

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Preallocate makes f's bytes [off, off+n) zeros that are on the disk, so that
-// a later write into the range needs no space and no new length, and its
-// fdatasync no journal transaction. Blocks are reserved first (fallocate), so
-// that a full disk is met before anything changed; zeros are then written,
-// because a block that was only reserved still has to be converted at its first
-// write, which costs as much as growing the file.
+// Preallocate makes f's bytes [off, off+n) zeros, so that after a Datasync a
+// later write into the range needs no space and no new length, and its fdatasync
+// no journal transaction. Blocks are reserved first (fallocate), so that a full
+// disk is met before anything changed; zeros are then written, because a block
+// that was only reserved still has to be converted at its first write, which
+// costs as much as growing the file.
 //
 // off must be the file's length. On error the file may be longer than before,
 // with zeros; the caller truncates it. IsFull tells a full disk.
@@ -29,7 +29,7 @@ func Preallocate(f *os.File, off, n int64) error {
 		}
 		off += int64(len(b))
 	}
-	return Datasync(f)
+	return nil
 }
 
 // IsFull reports whether err says that the disk or a quota is full: the one
