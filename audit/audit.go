@@ -63,26 +63,26 @@ var (
 	// ErrBusy: the queue stayed full, or the disk did not answer, for the whole
 	// of Config.Wait, or the context ended. The record may still be written
 	// later, unless the error also is ErrNotWritten.
-	ErrBusy = &Error{"SG-AUDIT-BUSY", "audit ledger did not answer in time"}
+	ErrBusy = &Error{"SG-AUDIT-TIMEOUT", "audit ledger did not answer in time"}
 	// ErrNotWritten accompanies ErrBusy when the record certainly was not and
 	// will not be written.
-	ErrNotWritten = &Error{"SG-AUDIT-BUSY", "the record was not written"}
+	ErrNotWritten = &Error{"SG-AUDIT-TIMEOUT", "the record was not written"}
 	// ErrFull: the disk is full. Nothing was written. The ledger goes on by
 	// itself when there is space again.
 	ErrFull = &Error{"SG-AUDIT-FULL", "audit disk is full"}
 	// ErrStore: writing or syncing failed. The ledger acknowledges nothing more
 	// until it is opened again; the record may or may not be there then.
-	ErrStore = &Error{"SG-AUDIT-STORE", "audit storage failed"}
+	ErrStore = &Error{"SG-AUDIT-UNAVAILABLE", "audit storage failed"}
 	// ErrUnsigned: no checkpoint could be signed for too long (MaxUnsigned).
 	// Nothing was written. The ledger goes on by itself when the signer answers.
-	ErrUnsigned = &Error{"SG-AUDIT-UNSIGNED", "audit checkpoints cannot be signed"}
+	ErrUnsigned = &Error{"SG-AUDIT-UNAVAILABLE", "audit checkpoints cannot be signed"}
 	// ErrClosed: the ledger was closed. Nothing was written.
 	ErrClosed = &Error{"SG-AUDIT-CLOSED", "audit ledger is closed"}
 	// ErrLocked: another process writes this ledger.
-	ErrLocked = &Error{"SG-AUDIT-LOCKED", "audit ledger has another writer"}
+	ErrLocked = &Error{"SG-AUDIT-UNAVAILABLE", "audit ledger has another writer"}
 	// ErrBroken: the files on the disk are not what a ledger can be after any
 	// crash: they were changed, or the disk lost data it had confirmed.
-	ErrBroken = &Error{"SG-AUDIT-BROKEN", "audit ledger is damaged"}
+	ErrBroken = &Error{"SG-AUDIT-CORRUPT", "audit ledger is damaged"}
 )
 
 // BrokenError says where and how a ledger is broken. It is ErrBroken.
@@ -95,7 +95,7 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("%s at record %d: %s", ErrBroken.text, e.Index, e.Why)
 }
 
-// Code returns SG-AUDIT-BROKEN.
+// Code returns SG-AUDIT-CORRUPT.
 func (e *BrokenError) Code() string { return ErrBroken.code }
 
 // Is makes errors.Is(err, ErrBroken) true.

@@ -171,7 +171,7 @@ func readBack(d *disk, names []string) (*scanner, *treeCheck, error) {
 // for the tree before it.
 func scanFrom(d *disk, names []string) (*scanner, *treeCheck, error) {
 	t := new(treeCheck)
-	s := &scanner{disk: d}
+	s := &scanner{read: d.read}
 	s.onHeader = func(h *header) error {
 		if t.tree != nil {
 			return nil

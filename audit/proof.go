@@ -132,7 +132,7 @@ func gather(d *disk, names []string, size uint64, nodes proof.Nodes, see func(se
 		}
 	}
 	var tree *compact.Range
-	s := &scanner{disk: d}
+	s := &scanner{read: d.read}
 	s.onHeader = func(h *header) (err error) {
 		if tree != nil {
 			return nil

@@ -56,7 +56,7 @@ func (f *Filter) run(d *disk, yield func(Entry, error) bool) error {
 	}
 	needles := f.needles()
 	found := 0
-	s := &scanner{disk: d}
+	s := &scanner{read: d.read}
 	s.onRecord = func(seq uint64, leaf []byte) error {
 		raw := leaf[1:]
 		if seq < f.FromSeq {

@@ -19,7 +19,7 @@ type Refusals struct {
 
 // otherRefusals gathers the codes beyond MaxCounts, so that a caller who could
 // choose codes could not choose how much memory they take.
-const otherRefusals = "SG-AUDIT-OTHER"
+const otherRefusals = "OTHER"
 
 // NewRefusals returns a counter that writes to l while Run runs.
 func NewRefusals(l *Ledger) *Refusals {

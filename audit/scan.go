@@ -13,7 +13,7 @@ import (
 // count of records, and how the last segment ends. It reads a copy of each
 // segment, so that a running writer does not disturb it.
 type scanner struct {
-	disk         *disk
+	read         func(name string) ([]byte, error) // what a segment holds now
 	onHeader     func(*header) error
 	onRecord     func(seq uint64, leaf []byte) error // leaf is 0x00 || record, valid during the call
 	onCheckpoint func(*SignedCheckpoint) error       // called when all records it covers have been seen
@@ -45,7 +45,7 @@ func (s *scanner) scan(names []string) error {
 }
 
 func (s *scanner) segment(name string, last bool) error {
-	data, err := s.disk.read(name)
+	data, err := s.read(name)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *scanner) segment(name string, last bool) error {
 		}
 		// A copy taken while the writer was at work may lack a frame and yet hold
 		// one behind it, or stop inside one. A second copy then holds the first.
-		again, err := s.disk.read(name)
+		again, err := s.read(name)
 		if err != nil {
 			return err
 		}

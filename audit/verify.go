@@ -104,7 +104,7 @@ type verification struct {
 }
 
 func newVerification(d *disk, o VerifyOptions) verification {
-	return verification{VerifyOptions: o, scanner: &scanner{disk: d}, tree: treeCheck{tree: newTree()}}
+	return verification{VerifyOptions: o, scanner: &scanner{read: d.read}, tree: treeCheck{tree: newTree()}}
 }
 
 func (v *verification) run(names []string) error {

@@ -95,14 +95,7 @@ func (w *writer) write(b *batch) error {
 		return err
 	}
 	sum := endFrame(b.frame, frameB, w.count, b.records, w.previous)
-	if err := w.file.write(b.frame, w.off); err != nil {
-		if durable.IsFull(err) { // a file system that copies on write
-			w.scrub = w.off + int64(len(b.frame))
-			return fmt.Errorf("%w: %w", errFull, err)
-		}
-		return err
-	}
-	if err := w.file.datasync(); err != nil {
+	if err := w.put(b.frame); err != nil {
 		return err
 	}
 	w.off += int64(len(b.frame))
@@ -114,6 +107,17 @@ func (w *writer) write(b *batch) error {
 		}
 	}
 	return nil
+}
+
+// put writes a frame at the end, where there is room, and syncs it.
+func (w *writer) put(frame []byte) error {
+	if err := w.file.write(frame, w.off); err != nil {
+		if durable.IsFull(err) { // also in room that it has: the file system copies on write
+			w.scrub = w.off + int64(len(frame))
+		}
+		return full(err)
+	}
+	return w.file.datasync()
 }
 
 // makeRoom sees to it that n bytes and a header's worth of zeros behind them
@@ -221,10 +225,7 @@ func (w *writer) seal() error {
 	if err := w.makeRoom(0); err != nil { // scrubs; a header's room is always there
 		return err
 	}
-	if err := w.file.write(frame, w.off); err != nil {
-		return err
-	}
-	if err := w.file.datasync(); err != nil {
+	if err := w.put(frame); err != nil {
 		return err
 	}
 	if err := w.file.truncate(w.off + frameHeader); err != nil {
