@@ -126,6 +126,7 @@ type world struct {
 	t                   testing.TB
 	root, maker, signer *entity
 	anchors             *trust.Anchors
+	seed                string // not empty: keys are the same in every process
 	issued              int
 }
 
@@ -136,8 +137,12 @@ var (
 	worldNow    = time.Date(2026, 7, 1, 8, 0, 0, 0, time.UTC)
 )
 
-func newWorld(t testing.TB) *world {
-	w := &world{t: t}
+func newWorld(t testing.TB) *world { return newSeededWorld(t, "") }
+
+// newSeededWorld makes the same keys from the same seed, as fuzzing needs: its
+// workers are other processes.
+func newSeededWorld(t testing.TB, seed string) *world {
+	w := &world{t: t, seed: seed}
 	w.root = w.issue(nil, "根", func(x *gm.Template) { x.IsCA, x.MaxPathLen, x.KeyUsage = true, 0, gm.KeyUsageCertSign })
 	w.maker, w.signer = w.issue(w.root, "制章人"), w.issue(w.root, "签章人")
 	var err error
@@ -149,9 +154,12 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) issue(issuer *entity, name string, options ...func(*gm.Template)) *entity {
 	w.t.Helper()
-	w.issued++
-	scalar := gm.SM3(fmt.Appendf(nil, "test key %d", w.issued)) // the same in every process, as fuzzing needs
-	key, err := gm.NewPrivateKey(scalar[:])
+	key, err := gm.GenerateKey()
+	if w.seed != "" {
+		w.issued++
+		scalar := gm.SM3(fmt.Appendf(nil, "%s %d", w.seed, w.issued))
+		key, err = gm.NewPrivateKey(scalar[:])
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestAFlippedByteIsNoticedOrChangesNoContent(t *testing.T) {
 // FuzzVerify asserts that every input gets a well-formed report, and that a
 // package is valid only when it shows exactly what was sealed.
 func FuzzVerify(f *testing.F) {
-	w := newWorld(f)
+	w := newSeededWorld(f, "fuzz")
 	d := blank()
 	w.apply(d, 0, sealing{lock: true})
 	open := blank()
