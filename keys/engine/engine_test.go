@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/engine"
 	"github.com/sealgate/sealgate/keys/keytest"
@@ -270,4 +271,16 @@ func TestADamagedEntryIsRefusedNotRepaired(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// certified makes the seal key "s" with a certificate of the outside CA.
+func certified(t testing.TB, e *engine.Engine, outside *keytest.Outside) (*gm.Certificate, error) {
+	t.Helper()
+	info, err := e.Create(t.Context(), "s", keys.Seal)
+	if err != nil {
+		return nil, err
+	}
+	cert := outside.Certify(info.Versions[0].Public)
+	_, err = e.InstallCertificate(t.Context(), "s", 1, []*gm.Certificate{cert})
+	return cert, err
 }

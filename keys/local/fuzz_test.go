@@ -2,21 +2,71 @@ package local
 
 import (
 	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
+var update = flag.Bool("update", false, "write testdata anew")
+
+// golden returns a file of testdata: every process that fuzzes must have the
+// same one. They also pin the format: what was written once opens for ever.
+func golden(t testing.TB, name string, write func() ([]byte, error)) []byte {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		data, err := write()
+		if err == nil {
+			err = os.WriteFile(path, data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func goldenHeader(t testing.TB) []byte {
+	return golden(t, "header.json", func() ([]byte, error) {
+		h := header{V: headerVersion, ID: make([]byte, idSize), AEAD: aeadName}
+		if err := h.addSlot("passphrase", []byte("correct horse battery"), CheapKDF(), make([]byte, masterSize)); err != nil {
+			return nil, err
+		}
+		h.authenticate(make([]byte, masterSize))
+		return h.marshal()
+	})
+}
+
+func goldenEntry() envelope { return envelope{kind: kindEntry, generation: 7, path: "keys/seal"} }
+
+func goldenFile(t testing.TB) []byte {
+	return golden(t, "entry.key", func() ([]byte, error) {
+		return goldenEntry().seal(make([]byte, masterSize), make([]byte, idSize), []byte("plain"))
+	})
+}
+
+func TestFilesOfThisFormOpenForEver(t *testing.T) {
+	h, err := parseHeader(goldenHeader(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master, err := h.unwrap([]byte("correct horse battery"))
+	if err != nil || h.checkMAC(master) != nil {
+		t.Fatal("header does not open", err)
+	}
+	if plain, err := openEnvelope(goldenFile(t), master, h.ID, goldenEntry()); err != nil || string(plain) != "plain" {
+		t.Fatal("entry does not open", err)
+	}
+}
+
 // Whatever is accepted as a header is written back as the same bytes.
 func FuzzHeaderHasOneForm(f *testing.F) {
-	h := header{V: headerVersion, ID: make([]byte, idSize), AEAD: aeadName}
-	master := make([]byte, masterSize)
-	if err := h.addSlot("passphrase", []byte("correct horse battery"), CheapKDF(), master); err != nil {
-		f.Fatal(err)
-	}
-	h.authenticate(master)
-	good, err := h.marshal()
-	if err != nil {
-		f.Fatal(err)
-	}
+	good, master := goldenHeader(f), make([]byte, masterSize)
 	f.Add(good)
 	f.Add(bytes.Replace(good, []byte(`"t":1`), []byte(`"t":99999`), 1))
 	f.Add(bytes.Replace(good, []byte(`"v":1`), []byte(`"v":1,"v":1`), 1))
@@ -44,11 +94,7 @@ func FuzzHeaderHasOneForm(f *testing.F) {
 // Nothing but the very bytes that were written opens.
 func FuzzEnvelopeOpensOnlyAsWritten(f *testing.F) {
 	store, master := make([]byte, idSize), make([]byte, masterSize)
-	e := envelope{kind: kindEntry, generation: 7, path: "keys/seal"}
-	good, err := e.seal(master, store, []byte("plain"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	e, good := goldenEntry(), goldenFile(f)
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Add([]byte(envelopeMagic))
