@@ -79,9 +79,9 @@ func (s *Sealer) Prepare(ctx context.Context, r Request) (*Prepared, error) {
 		return nil, refusePlan(err)
 	}
 	p := &Prepared{sealer: s, plan: plan, cert: bytes.Clone(r.SignerCert), binding: Binding{
-		DocumentSM3: gm.SM3(document), SealSM3: gm.SM3(se.Raw), SealID: se.Info.ID, SealName: se.Info.Property.Name,
+		DocumentSM3: gm.SM3(document), SealSM3: plan.SealDigest(), SealID: se.Info.ID, SealName: se.Info.Property.Name,
 		Position: r.Position, At: r.At.UTC().Truncate(time.Second)}}
-	hash := gm.SM3(plan.SignatureXML())
+	hash := plan.DataHash()
 	p.tbs, err = ses.TBS{Seal: se, Time: p.binding.At, DataHash: hash[:], PropertyInfo: plan.PropertyInfo()}.Marshal()
 	if err != nil {
 		return nil, refuse(CodeSealSelfCheck, err, "无法写出签章数据", "the signature data cannot be written")
@@ -114,7 +114,7 @@ func (s *Sealer) checkSeal(r Request) (*ses.Seal, error) {
 	if err != nil {
 		return nil, inactive(err, "印章中的制章人证书无法读取", "the seal maker's certificate cannot be read")
 	}
-	if err := maker.PublicKey.Verify(se.MakerMessage(), se.Signature); err != nil {
+	if err := s.verifier.verifyMaker(maker, se); err != nil {
 		return nil, inactive(err, "印章本身的签名验证不通过", "the seal maker's signature does not verify")
 	}
 	property := se.Info.Property

@@ -23,6 +23,7 @@ type VerifierConfig struct {
 // Verifier verifies sealed documents. It is safe for concurrent use.
 type Verifier struct {
 	anchors *trust.Anchors
+	seals   sealCache
 }
 
 // NewVerifier returns a Verifier.

@@ -223,7 +223,7 @@ func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
 		j.checks.add(15, codeSealSig, "maker", "there is no key to verify with")
 		j.checks.addAs(Unknown, 17, "E_MAKER_UNTRUSTED", "maker", "the maker's certificate cannot be read")
 	} else {
-		if err := maker.PublicKey.Verify(s.MakerMessage(), s.Signature); err != nil {
+		if err := j.v.verifyMaker(maker, s); err != nil {
 			j.checks.add(15, codeSealSig, "maker", err.Error())
 		}
 		j.checkMaker(maker, signer, p.Created)

@@ -27,7 +27,7 @@ func (pl *Plan) Embed(value []byte) ([]byte, error) {
 	w.central = make([]byte, 0, len(a.data)/8+1024)
 	for _, e := range a.entries {
 		if content, ok := pl.replaced[e.name]; ok {
-			w.add(newFile{e.name, content, true})
+			w.add(newFile{name: e.name, content: content, deflate: true})
 			continue
 		}
 		w.copy(a.data, e)
@@ -35,7 +35,7 @@ func (pl *Plan) Embed(value []byte) ([]byte, error) {
 	for _, f := range pl.added {
 		w.add(f)
 	}
-	w.add(newFile{pl.dir + "SignedValue.dat", value, false})
+	w.add(newFile{name: pl.dir + "SignedValue.dat", content: value})
 	out, err := w.finish(a.comment)
 	if err != nil {
 		return nil, err
@@ -43,8 +43,15 @@ func (pl *Plan) Embed(value []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Reopen opens what Embed returned, as Package.Reopen does.
-func (pl *Plan) Reopen(out []byte) (*Package, []Problem) { return pl.p.Reopen(out) }
+// Reopen opens what Embed returned, as Package.Reopen does; files that the plan
+// added count as known too where they are stored in the very bytes that it knows.
+func (pl *Plan) Reopen(out []byte) (*Package, []Problem) {
+	added := make(map[string]*blob, len(pl.added))
+	for _, f := range pl.added {
+		added[f.name] = f.asBlob()
+	}
+	return open(out, pl.p, added)
+}
 
 // zipWriter writes a zip file without zip64: packages stay below MaxFileSize.
 type zipWriter struct {

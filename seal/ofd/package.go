@@ -32,15 +32,15 @@ type Package struct {
 // signature are in Signature.Problems. The package is nil when the zip file
 // itself cannot be relied on. A package with problems can be inspected; whether
 // it can be believed is the caller's verdict.
-func Open(data []byte) (*Package, []Problem) { return open(data, nil) }
+func Open(data []byte) (*Package, []Problem) { return open(data, nil, nil) }
 
 // Reopen opens data, a changed copy of p, as Open does: every header, name and
 // part is read afresh. Only the work of unpacking, digesting and parsing is
 // shared, and only for entries whose packed bytes are identical, which unpack
 // to the same content by definition.
-func (p *Package) Reopen(data []byte) (*Package, []Problem) { return open(data, p) }
+func (p *Package) Reopen(data []byte) (*Package, []Problem) { return open(data, p, nil) }
 
-func open(data []byte, donor *Package) (*Package, []Problem) {
+func open(data []byte, donor *Package, added map[string]*blob) (*Package, []Problem) {
 	a, ps := readArchive(data)
 	if a == nil {
 		return nil, ps
@@ -51,6 +51,8 @@ func open(data []byte, donor *Package) (*Package, []Problem) {
 		for name, e := range a.files {
 			if old := donor.archive.files[name]; old != nil && old.blob.sameAs(e.blob) {
 				e.blob = old.blob
+			} else if b := added[name]; b != nil && b.sameAs(e.blob) {
+				e.blob = b
 			}
 		}
 	}

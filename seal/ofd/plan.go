@@ -3,6 +3,7 @@ package ofd
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"time"
 
@@ -56,6 +57,13 @@ type newFile struct {
 	name    string
 	content []byte
 	deflate bool
+	digest  [gm.DigestSize]byte // set for what Plan.added holds
+}
+
+// asBlob is what a reader makes of the file when it is stored as it is.
+func (f newFile) asBlob() *blob {
+	return &blob{method: methodStored, crc: crc32.ChecksumIEEE(f.content), size: len(f.content),
+		packed: f.content, content: f.content, digest: f.digest, digested: true}
 }
 
 // ID is the new signature's @ID.
@@ -63,6 +71,12 @@ func (pl *Plan) ID() string { return pl.id }
 
 // SignatureXML returns the bytes of the new Signature.xml: dataHash is their SM3.
 func (pl *Plan) SignatureXML() []byte { return pl.xml }
+
+// DataHash is SM3 of SignatureXML.
+func (pl *Plan) DataHash() [gm.DigestSize]byte { return pl.added[len(pl.added)-1].digest }
+
+// SealDigest is SM3 of the seal.
+func (pl *Plan) SealDigest() [gm.DigestSize]byte { return pl.added[len(pl.added)-2].digest }
 
 // Path is the zip name of the new Signature.xml.
 func (pl *Plan) Path() string { return pl.dir + "Signature.xml" }
@@ -104,7 +118,7 @@ func (p *Package) PlanSignature(r SignatureRequest) (*Plan, error) {
 	entry := listEntry{id: pl.id, loc: pl.PropertyInfo(), max: next + len(r.Stamps)}
 	if list == "" {
 		list = p.freeName(signs, "Signatures", ".xml")
-		pl.added = append(pl.added, newFile{list, newList(entry), false})
+		pl.add(list, newList(entry), true)
 		pl.replaced[RootFile] = p.insertListLocation(body, Absolute(list))
 	} else {
 		pl.replaced[list] = p.insertSignature(list, entry)
@@ -123,12 +137,16 @@ func (p *Package) PlanSignature(r SignatureRequest) (*Plan, error) {
 			return nil, fmt.Errorf("%w: signature %q protects the list", ErrLocked, clip(s.ID))
 		}
 	}
-	pl.added = append(pl.added, newFile{pl.dir + "Seal.esl", r.Seal, false})
+	pl.add(pl.dir+"Seal.esl", r.Seal, false)
 	if err := pl.writeSignature(r, next, list); err != nil {
 		return nil, err
 	}
-	pl.added = append(pl.added, newFile{pl.Path(), pl.xml, true})
+	pl.add(pl.Path(), pl.xml, true)
 	return pl, pl.checkRoom()
+}
+
+func (pl *Plan) add(name string, content []byte, deflate bool) {
+	pl.added = append(pl.added, newFile{name, content, deflate, gm.SM3(content)})
 }
 
 // nextID is one more than every number that signatures and stamps use.
@@ -207,9 +225,7 @@ func (pl *Plan) writeSignature(r SignatureRequest, id int, list string) error {
 		lists[b.SignaturesPath] = true
 	}
 	names := p.Names()
-	added := map[string][]byte{}
 	for _, f := range pl.added {
-		added[f.name] = f.content
 		names = append(names, f.name)
 	}
 	sortNames(names)
@@ -223,7 +239,7 @@ func (pl *Plan) writeSignature(r SignatureRequest, id int, list string) error {
 		if lists[name] && !r.Lock {
 			continue
 		}
-		digest, err := pl.digest(name, added)
+		digest, err := pl.digest(name)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnusable, err)
 		}
@@ -248,9 +264,11 @@ func (pl *Plan) writeSignature(r SignatureRequest, id int, list string) error {
 	return nil
 }
 
-func (pl *Plan) digest(name string, added map[string][]byte) ([gm.DigestSize]byte, error) {
-	if content, ok := added[name]; ok {
-		return gm.SM3(content), nil
+func (pl *Plan) digest(name string) ([gm.DigestSize]byte, error) {
+	for _, f := range pl.added {
+		if f.name == name {
+			return f.digest, nil
+		}
 	}
 	if content, ok := pl.replaced[name]; ok {
 		return gm.SM3(content), nil

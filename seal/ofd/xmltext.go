@@ -107,10 +107,9 @@ func unescape(raw string, attribute bool) string {
 
 // escape writes s as XML text or as an attribute value in double quotes.
 func escape(s string) string {
-	return xmlEscaper().Replace(s)
-}
-
-func xmlEscaper() *strings.Replacer {
+	if !strings.ContainsAny(s, "&<>\"\t\n\r") {
+		return s
+	}
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;",
-		"\t", "&#9;", "\n", "&#10;", "\r", "&#13;")
+		"\t", "&#9;", "\n", "&#10;", "\r", "&#13;").Replace(s)
 }

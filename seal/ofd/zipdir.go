@@ -265,8 +265,8 @@ func (a *archive) checkLocal(e *entry, next int64, ps *problems) {
 		return
 	}
 	e.end = e.body + int64(e.packed)
-	if packed := string(a.data[e.body:e.end]); e.dir && packed != "" && packed != "\x03\x00" && packed != "\x01\x00\x00\xff\xff" {
-		ps.add(2, CodeZipMismatch, e.name, "a folder has content") // neither form of an empty deflate stream
+	if e.dir && e.packed > 0 && !isEmptyDeflate(a.data[e.body:e.end]) {
+		ps.add(2, CodeZipMismatch, e.name, "a folder has content")
 	}
 	tail := a.data[e.end:next]
 	switch {
@@ -276,6 +276,11 @@ func (a *archive) checkLocal(e *entry, next int64, ps *problems) {
 		ps.add(2, CodeZipMismatch, e.name, "%d bytes stand between this entry and the next", len(tail))
 	}
 	e.end = next
+}
+
+// isEmptyDeflate knows the two forms in which writers deflate nothing.
+func isEmptyDeflate(packed []byte) bool {
+	return string(packed) == "\x03\x00" || string(packed) == "\x01\x00\x00\xff\xff"
 }
 
 // descriptorMatches accepts the four forms in use: 4- or 8-byte sizes, with or
