@@ -167,7 +167,8 @@ func (s *scanner) checkpoint(data []byte) error {
 	case c.Log != s.log:
 		return brokenAt(s.count, "%s holds a checkpoint of the ledger %s", s.name, c.Log)
 	case c.Size > s.count:
-		return brokenAt(s.count, "%s: a checkpoint of %d records stands behind record %d", s.name, c.Size, s.count)
+		// Which one is missing, only the tree could tell.
+		return brokenAt(s.covered(), "%s: a checkpoint was signed for %d records, and %d stand before it", s.name, c.Size, s.count)
 	case s.last != nil && c.Size < s.last.Size:
 		return brokenAt(c.Size, "%s: a checkpoint of %d records follows one of %d", s.name, c.Size, s.last.Size)
 	}
@@ -176,6 +177,14 @@ func (s *scanner) checkpoint(data []byte) error {
 		return s.onCheckpoint(c)
 	}
 	return nil
+}
+
+// covered returns the size of the newest checkpoint so far.
+func (s *scanner) covered() uint64 {
+	if s.last == nil {
+		return 0
+	}
+	return s.last.Size
 }
 
 // remainder judges the bytes behind the last whole frame. Three ends are

@@ -1,0 +1,385 @@
+package audit
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sealgate/sealgate/internal/gm"
+)
+
+// image is a ledger's folder in memory.
+type image map[string][]byte
+
+func readImage(t testing.TB, dir string) image {
+	t.Helper()
+	d := &disk{dir: dir}
+	names, err := d.segments()
+	must(t, err)
+	m := make(image)
+	for _, n := range names {
+		data, err := d.read(n)
+		must(t, err)
+		m[n] = data
+	}
+	return m
+}
+
+func (m image) names() []string { return slices.Sorted(maps.Keys(m)) }
+
+func (m image) write(t testing.TB, dir string) {
+	t.Helper()
+	must(t, os.RemoveAll(dir))
+	must(t, os.Mkdir(dir, 0o700))
+	for n, data := range m {
+		must(t, os.WriteFile(filepath.Join(dir, n), data, 0o600))
+	}
+}
+
+// located is a record with its place on the disk.
+type located struct {
+	seq        uint64
+	name       string
+	start, end int // of the entry
+}
+
+func (m image) records(t testing.TB) (out []located) {
+	t.Helper()
+	for _, name := range m.names() {
+		data := m[name]
+		for off := 0; off < len(data); {
+			f, err := parseFrame(data[off:])
+			must(t, err)
+			if f.kind == frameB {
+				_, entries, err := batchCheckpoint(f.body)
+				must(t, err)
+				seq := f.seq
+				for range f.count {
+					_, rest, err := nextEntry(entries)
+					must(t, err)
+					end := off + f.size - len(rest)
+					out = append(out, located{seq, name, end - (len(entries) - len(rest)), end})
+					entries, seq = rest, seq+1
+				}
+			}
+			off += f.size
+		}
+	}
+	return out
+}
+
+// tamperLedger returns a ledger of several segments and checkpoints.
+func tamperLedger(t testing.TB) (Config, image, *SignedCheckpoint) {
+	t.Helper()
+	c, _ := fill(t, 20, func(c *Config) { c.SegmentSize, c.CheckpointEvery = 12<<10, 5*time.Millisecond })
+	for i := 20; i < 60; i += 8 {
+		appendTo(t, c, i, i+8)
+	}
+	head, err := ReadHead(c.Dir)
+	must(t, err)
+	m := readImage(t, c.Dir)
+	if len(m) < 3 {
+		t.Fatalf("%d segments", len(m))
+	}
+	return c, m, head.Signed
+}
+
+func TestEveryFlippedBitIsFoundAndItsRecordNamed(t *testing.T) {
+	c, m, _ := tamperLedger(t)
+	keys := []*gm.PublicKey{c.PublicKey}
+	records := m.records(t)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	dir := filepath.Join(t.TempDir(), "tampered")
+	for i := range 1000 {
+		bad := maps.Clone(m)
+		name := m.names()[rnd.IntN(len(m))]
+		off := rnd.IntN(len(m[name]))
+		bad[name] = bytes.Clone(m[name])
+		bad[name][off] ^= 1 << rnd.IntN(8)
+		bad.write(t, dir)
+		r, err := Verify(dir, VerifyOptions{PublicKeys: keys})
+		must(t, err)
+		if r.OK {
+			t.Fatalf("flip %d: byte %d of %s: not found", i, off, name)
+		}
+		for _, l := range records {
+			if l.name == name && off >= l.start && off < l.end && r.FirstBad != l.seq {
+				t.Fatalf("flip at byte %d of %s is in record %d, the report says %d: %s", off, name, l.seq, r.FirstBad, r.Why)
+			}
+		}
+	}
+}
+
+// forged is a ledger taken apart, for somebody who can compute every checksum
+// and lacks only the signing key.
+type forged struct {
+	log     string
+	batches []forgedBatch
+}
+
+type forgedBatch struct {
+	segment int
+	signed  []byte
+	records [][]byte
+}
+
+func takeApart(t testing.TB, m image) *forged {
+	t.Helper()
+	f := new(forged)
+	for i, name := range m.names() {
+		data := m[name]
+		for off := 0; off < len(data); {
+			fr, err := parseFrame(data[off:])
+			must(t, err)
+			switch fr.kind {
+			case frameH:
+				h, err := parseHeader(fr.body)
+				must(t, err)
+				f.log = h.log
+			case frameB:
+				signed, entries, err := batchCheckpoint(fr.body)
+				must(t, err)
+				b := forgedBatch{segment: i, signed: bytes.Clone(signed)}
+				for range fr.count {
+					leaf, rest, err := nextEntry(entries)
+					must(t, err)
+					b.records, entries = append(b.records, bytes.Clone(leaf[1:])), rest
+				}
+				f.batches = append(f.batches, b)
+			}
+			off += fr.size
+		}
+	}
+	return f
+}
+
+// put writes the ledger again, everything but the signatures made good:
+// checksums, chain, counts, headers with their subtrees, end marks, and the seq
+// of each record.
+func (f *forged) put(t testing.TB) image {
+	t.Helper()
+	m := make(image)
+	tree := newTree()
+	var previous uint32
+	segment, name := -1, ""
+	frame := func(kind byte, count int, body []byte) {
+		b := append(beginFrame(nil), body...)
+		previous = endFrame(b, kind, tree.End(), count, previous)
+		m[name] = append(m[name], b...)
+	}
+	for _, b := range f.batches {
+		if b.segment != segment {
+			if segment >= 0 {
+				frame(frameE, 0, nil)
+			}
+			segment, name = b.segment, segmentName(tree.End())
+			h := header{tree.End(), f.log, tree.Hashes()}
+			frame(frameH, 0, h.append(nil))
+		}
+		body := append([]byte{0, 0, byte(len(b.signed) >> 8), byte(len(b.signed))}, b.signed...)
+		var leaves [][]byte
+		for i, text := range b.records {
+			r, err := ParseRecord(text)
+			must(t, err)
+			r.Seq = tree.End() + uint64(i)
+			text, err = r.Canonical()
+			must(t, err)
+			start := len(body)
+			body = append(beginEntry(body), text...)
+			endEntry(body[start:])
+			leaves = append(leaves, sm3Hasher{}.HashLeaf(text))
+		}
+		frame(frameB, len(b.records), body)
+		for _, h := range leaves {
+			must(t, tree.Append(h, nil))
+		}
+	}
+	frame(frameE, 0, nil)
+	return m
+}
+
+func TestForgerWithoutTheKeyIsFoundBelowEveryCheckpoint(t *testing.T) {
+	c, m, last := tamperLedger(t)
+	options := VerifyOptions{PublicKeys: []*gm.PublicKey{c.PublicKey}}
+	dir := filepath.Join(t.TempDir(), "forged")
+	takeApart(t, m).put(t).write(t, dir)
+	if r, err := Verify(dir, options); err != nil || !r.OK || r.Size != last.Size {
+		t.Fatalf("the forger's tools do not rebuild an untouched ledger: %+v, %v", r, err)
+	}
+	rnd := rand.New(rand.NewPCG(7, 8))
+	other := newSigner(t)
+	// Each returns the lowest record that it changed, or -1 when it had no effect.
+	kinds := map[string]func(f *forged, b, i int) int{
+		"edit": func(f *forged, b, i int) int {
+			text := &f.batches[b].records[i]
+			*text = bytes.Replace(*text, []byte(`"outcome":"ok"`), []byte(`"outcome":"failed"`), 1)
+			return f.index(b, i)
+		},
+		"delete": func(f *forged, b, i int) int {
+			at := f.index(b, i)
+			f.batches[b].records = slices.Delete(f.batches[b].records, i, i+1)
+			return at
+		},
+		"insert": func(f *forged, b, i int) int {
+			f.batches[b].records = slices.Insert(f.batches[b].records, i, f.batches[0].records[0])
+			return f.index(b, i)
+		},
+		"swap": func(f *forged, b, i int) int {
+			b2 := rnd.IntN(len(f.batches))
+			if b2 == b || len(f.batches[b2].records) == 0 {
+				return -1
+			}
+			x, y := &f.batches[b].records[i], &f.batches[b2].records[0]
+			*x, *y = *y, *x
+			return min(f.index(b, i), f.index(b2, 0))
+		},
+		"drop a batch": func(f *forged, b, i int) int {
+			at := f.index(b, 0)
+			f.batches[b].records = nil
+			return at
+		},
+		"sign again with another key": func(f *forged, b, i int) int {
+			for n := range f.batches {
+				if s := f.batches[n].signed; len(s) > 0 {
+					p, err := ParseSignedCheckpoint(s)
+					must(t, err)
+					p.Key = other.key.Public().Fingerprint()
+					p.Sig, err = other.key.Sign(p.append(nil))
+					must(t, err)
+					f.batches[n].signed = p.Marshal()
+				}
+			}
+			return 0
+		},
+		"checkpoint of another size": func(f *forged, b, i int) int {
+			for n := b; n < len(f.batches); n++ {
+				if s := f.batches[n].signed; len(s) > 0 {
+					p, err := ParseSignedCheckpoint(s)
+					must(t, err)
+					if p.Size == 0 {
+						continue
+					}
+					p.Size--
+					f.batches[n].signed = p.Marshal()
+					return int(p.Size)
+				}
+			}
+			return -1
+		},
+		"cut off, with the checkpoints behind": func(f *forged, b, i int) int {
+			at := f.index(b, i)
+			f.batches = f.batches[:b+1]
+			f.batches[b].records = f.batches[b].records[:i]
+			return at
+		},
+	}
+	names := slices.Sorted(maps.Keys(kinds))
+	tried := 0
+	for n := 0; tried < 1200; n++ {
+		kind := names[n%len(names)]
+		f := takeApart(t, m)
+		b := rnd.IntN(len(f.batches))
+		if len(f.batches[b].records) == 0 {
+			continue
+		}
+		at := kinds[kind](f, b, rnd.IntN(len(f.batches[b].records)))
+		if at < 0 {
+			continue
+		}
+		tried++
+		f.put(t).write(t, dir)
+		o := options
+		if strings.HasPrefix(kind, "cut off") {
+			o.Checkpoint = last // nothing inside the folder can tell
+		}
+		r, err := Verify(dir, o)
+		must(t, err)
+		if r.OK {
+			t.Fatalf("%s at record %d: not found", kind, at)
+		}
+		if r.FirstBad > uint64(at) {
+			t.Fatalf("%s at record %d: the report says %d: %s", kind, at, r.FirstBad, r.Why)
+		}
+	}
+}
+
+func (f *forged) index(b, i int) int {
+	for _, x := range f.batches[:b] {
+		i += len(x.records)
+	}
+	return i
+}
+
+func TestSegmentsThatAreRemovedSwappedOrCutAreFound(t *testing.T) {
+	c, m, _ := tamperLedger(t)
+	names := m.names()
+	frames := func(name string) (ends []int) {
+		for off := 0; off < len(m[name]); {
+			f, err := parseFrame(m[name][off:])
+			must(t, err)
+			off += f.size
+			ends = append(ends, off)
+		}
+		return ends
+	}
+	cut := func(name string, at int) image {
+		bad := maps.Clone(m)
+		bad[name] = m[name][:at]
+		return bad
+	}
+	cases := map[string]image{}
+	for i, name := range names {
+		removed := maps.Clone(m)
+		delete(removed, name)
+		cases["remove "+name] = removed
+		if i > 0 {
+			swapped := maps.Clone(m)
+			swapped[name], swapped[names[i-1]] = m[names[i-1]], m[name]
+			cases["swap "+name] = swapped
+		}
+		ends := frames(name)
+		for n, end := range ends[:len(ends)-1] {
+			cases[fmt.Sprintf("cut %s after frame %d", name, n)] = cut(name, end)
+			cases[fmt.Sprintf("cut %s inside frame %d", name, n+1)] = cut(name, end+5)
+			without := maps.Clone(m)
+			without[name] = append(bytes.Clone(m[name][:end]), m[name][ends[n+1]:]...)
+			cases[fmt.Sprintf("%s without frame %d", name, n+1)] = without
+			zeroed := maps.Clone(m)
+			zeroed[name] = bytes.Clone(m[name])
+			clear(zeroed[name][end:ends[n+1]])
+			cases[fmt.Sprintf("%s with frame %d zeroed", name, n+1)] = zeroed
+		}
+		longer := maps.Clone(m)
+		longer[name] = append(bytes.Clone(m[name]), "rubbish"...)
+		cases["rubbish behind "+name] = longer
+	}
+	stranger := maps.Clone(m)
+	stranger["backup.seg"] = m[names[0]]
+	cases["a file with a segment's suffix"] = stranger
+	last := names[len(names)-1]
+	dir := filepath.Join(t.TempDir(), "tampered")
+	for what, bad := range cases {
+		bad.write(t, dir)
+		if what == fmt.Sprintf("%s with frame %d zeroed", last, len(frames(last))-1) {
+			continue // only the end mark of the last segment: that is what a crash before it leaves
+		}
+		r, err := Verify(dir, VerifyOptions{PublicKeys: []*gm.PublicKey{c.PublicKey}})
+		must(t, err)
+		if r.OK && what == "remove "+last {
+			continue // the segment before it ends cleanly; only a checkpoint kept elsewhere tells
+		}
+		if r.OK {
+			t.Errorf("%s: not found", what)
+		}
+		if _, err := open(Config{Dir: dir, Log: c.Log, Node: c.Node, Signer: c.Signer, PublicKey: c.PublicKey}, quick); err == nil && strings.Contains(what, last) && !strings.HasPrefix(what, "remove") {
+			t.Errorf("%s: the ledger was opened for writing", what)
+		}
+	}
+}
