@@ -97,6 +97,8 @@ func authzEntries() []Entry {
 			"没有任何字段可以返回", "There is no field that may be returned", applyZH, apply},
 		{"SG-AUTHZ-ORG", 403, 0, "机构与系统不符", "Organisation does not match",
 			"X-SG-Org 必须是系统所属部门的统一社会信用代码", "X-SG-Org must be the USCC of the system's own department", "填写本部门的统一社会信用代码", "send your own department's USCC"},
+		{"SG-AUTHZ-HOURS", 403, 0, "不在允许的时段内", "Outside the hours allowed",
+			"策略不允许在此时段调用", "The policy does not allow calls at this hour", "在工作时段内调用", "call during working hours"},
 		{"SG-AUTHZ-SHARE", 403, 0, "共享类型不允许", "Share class forbids it",
 			"该接口的共享类型不允许本次调用", "The share class of this interface does not allow this call", applyZH, apply},
 	}
