@@ -75,7 +75,7 @@ type Seal struct {
 	Height    int       `json:"height_mm"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
-	Status    string    `json:"status"` // active, suspended, cancelled
+	Status    string    `json:"status"` // active, suspended, cancelled, expired, not-yet-valid
 }
 
 // A Verifier judges documents; *seal.Verifier is one.
