@@ -7,7 +7,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-
 // stableBuiltins is what rules of the stable stage may use: pure functions of
 // their arguments whose cost is bounded by them. An allow-list, so that a
 // built-in that a new OPA adds is refused until somebody has read what it does.

@@ -100,7 +100,7 @@ func compile(sources map[string]string, data map[string]any, extra []*topdown.Bu
 	if p.stable, err = compileStage(stable, stableBuiltins(), extra); err != nil {
 		return nil, err
 	}
-	l := &linter{compiler: p.stable, data: p.data}
+	l := &linter{compiler: p.stable, data: p.data, onInput: map[*ast.Rule]bool{}}
 	l.stage(stablePackage, "SG-AUTHZ")
 	p.outsideKey = outsideKey(p.stable)
 	if p.hasCall {
@@ -139,6 +139,13 @@ func parse(sources map[string]string) (map[string]*ast.Module, error) {
 			continue
 		}
 		modules[name] = m
+		// OPA would leave print calls out in silence.
+		ast.WalkRefs(m, func(r ast.Ref) bool {
+			if r[0].Equal(ast.VarTerm("print")) {
+				findings = append(findings, Finding{File: name, Line: line(m, r), Rule: "compile", Message: "print is for tests only"})
+			}
+			return false
+		})
 	}
 	if len(findings) > 0 {
 		return nil, invalid(findings...)
@@ -173,6 +180,14 @@ func fromOPA(file, rule string, err error) []Finding {
 		all = append(all, f)
 	}
 	return all
+}
+
+// line is where a reference stands, the module's first line when unknown.
+func line(m *ast.Module, r ast.Ref) int {
+	if l := r[0].Location; l != nil {
+		return l.Row
+	}
+	return m.Package.Loc().Row
 }
 
 // inPackage reports whether a module's package is pkg or lies below it.

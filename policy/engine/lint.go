@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -14,6 +15,7 @@ import (
 type linter struct {
 	compiler *ast.Compiler
 	data     map[string]any
+	onInput  map[*ast.Rule]bool // what readsInput found of a rule
 	findings []Finding
 }
 
@@ -68,7 +70,7 @@ func (l *linter) allowStyle(pkg string) {
 		}
 		others++
 		for e := r; e != nil; e = e.Else {
-			if !readsInput(e.Body) {
+			if !l.readsInput(e.Body) {
 				l.report(e.Loc(), "allow-style", "allow must hang on a condition on input that holds; this one holds for every call")
 			}
 		}
@@ -99,15 +101,15 @@ func (l *linter) closure(r *ast.Rule, seen map[*ast.Rule]bool) {
 }
 
 // readsInput reports whether one condition of the body is not negated and
-// looks at the input.
-func readsInput(b ast.Body) bool {
+// looks at the input, itself or in every definition of a rule that it asks.
+func (l *linter) readsInput(b ast.Body) bool {
 	for _, e := range b {
 		if e.Negated {
 			continue
 		}
 		found := false
 		ast.WalkRefs(e, func(r ast.Ref) bool {
-			found = found || r[0].Equal(ast.InputRootDocument) && len(r) > 1
+			found = found || r[0].Equal(ast.InputRootDocument) || l.ruleReadsInput(r)
 			return found
 		})
 		if found {
@@ -117,29 +119,114 @@ func readsInput(b ast.Body) bool {
 	return false
 }
 
+// ruleReadsInput looks at each rule once and ends because rules cannot be
+// recursive.
+func (l *linter) ruleReadsInput(ref ast.Ref) bool {
+	rules := l.rulesAt(ref)
+	for _, r := range rules {
+		if _, known := l.onInput[r]; !known && !r.Default {
+			l.onInput[r] = l.readsInput(r.Body)
+		}
+		if !r.Default && !l.onInput[r] {
+			return false
+		}
+	}
+	return len(rules) > 0
+}
+
 // noAbsence refuses, in all that allow depends on, a condition that holds
 // because another rule gave nothing: `not helper`, `count(denials) == 0`,
-// `denials == set()`, `every d in denials {…}`. When that rule errs or reads a
-// missing document it gives nothing as well, and the call would pass.
+// `denials == set()`, `every d in denials {…}`. When that rule errs or reads
+// what is missing it gives nothing as well, and the call would pass.
 func (l *linter) noAbsence(r *ast.Rule) {
-	ast.WalkExprs(r, func(e *ast.Expr) bool {
-		member := e.IsCall() && (e.Operator().String() == "internal.member_2" || e.Operator().String() == "internal.member_3")
-		operands := e.Operands()
-		ast.WalkRefs(e, func(ref ast.Ref) bool {
-			rules := l.compiler.GetRulesExact(ref.GroundPrefix())
-			if len(rules) == 0 || l.compiler.GetArity(ref) >= 0 {
-				return false
+	ast.WalkBodies(r, func(b ast.Body) bool {
+		for _, e := range b {
+			if e.Negated {
+				ast.WalkRefs(e, func(ref ast.Ref) bool {
+					if rules := l.rulesAt(ref); len(rules) > 0 && !hasDefault(rules) {
+						l.report(e.Loc(), "absence", "not %s holds when %s errs; give it a default, or say what must hold", shorten(ref), shorten(ref))
+					}
+					return false
+				})
 			}
-			switch {
-			case e.Negated && !hasDefault(rules):
-				l.report(e.Loc(), "absence", "not %s holds when %s errs; give it a default, or say what must hold", ref, ref)
-			case partial(rules) && len(ref) == len(rules[0].Ref().GroundPrefix()) && !(member && operands[len(operands)-1].Equal(ast.NewTerm(ref))):
-				l.report(e.Loc(), "absence", "%s as a whole is empty when a rule of it errs; in what allow depends on, only `x in %s` and `%s[x]` are accepted", ref, ref, ref)
+			for _, ref := range l.wholes(e) {
+				// The compiler has moved the reference out: local = ref; op(local).
+				local, moved := other(e, ref)
+				if e.Negated || !moved || !onlyMember(b, e, local) {
+					l.report(e.Loc(), "absence", "%s as a whole is empty when a rule of it errs; in what allow depends on, only `x in %s` and `%s[x]` are accepted", ref, ref, ref)
+				}
+			}
+		}
+		return false
+	})
+}
+
+// rulesAt returns the rules that a reference leads to by its constant part.
+func (l *linter) rulesAt(ref ast.Ref) []*ast.Rule {
+	for n := len(ref); n > 1; n-- {
+		if rules := l.compiler.GetRulesExact(ref[:n]); len(rules) > 0 {
+			return rules
+		}
+	}
+	return nil
+}
+
+// wholes lists the references of an expression, bodies in it left out, to a
+// partial rule as a whole.
+func (l *linter) wholes(e *ast.Expr) []ast.Ref {
+	var found []ast.Ref
+	v := ast.NewGenericVisitor(func(x any) bool {
+		switch x := x.(type) {
+		case ast.Body:
+			return true
+		case ast.Ref:
+			if rules := l.compiler.GetRulesExact(x); len(rules) > 0 && partial(rules) {
+				found = append(found, x)
+			}
+		}
+		return false
+	})
+	v.Walk(e)
+	return found
+}
+
+// other returns the variable of `variable = ref`.
+func other(e *ast.Expr, ref ast.Ref) (ast.Var, bool) {
+	if !e.IsEquality() {
+		return "", false
+	}
+	a, b := e.Operand(0), e.Operand(1)
+	if r, ok := a.Value.(ast.Ref); ok && r.Equal(ref) {
+		a, b = b, a
+	}
+	r, ok := b.Value.(ast.Ref)
+	v, isVar := a.Value.(ast.Var)
+	return v, ok && isVar && r.Equal(ref)
+}
+
+// onlyMember reports whether a body uses a variable, besides in def, only on
+// the right side of a positive `x in variable`.
+func onlyMember(b ast.Body, def *ast.Expr, local ast.Var) bool {
+	for _, e := range b {
+		if e == def {
+			continue
+		}
+		uses := 0
+		ast.WalkVars(e, func(v ast.Var) bool {
+			if v == local {
+				uses++
 			}
 			return false
 		})
-		return false
-	})
+		if uses == 0 {
+			continue
+		}
+		member := e.IsCall() && strings.HasPrefix(e.Operator().String(), "internal.member_")
+		if e.Negated || !member || uses != 1 || !e.Operand(len(e.Operands())-1).Equal(ast.NewTerm(local)) {
+			return false
+		}
+	}
+	return true
 }
 
 func hasDefault(rules []*ast.Rule) bool {

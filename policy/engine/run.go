@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -78,11 +79,11 @@ func newStage(c *ast.Compiler, pkg string) (*stage, error) {
 }
 
 func newQuery(c *ast.Compiler, pkg string, rules ...string) (query, error) {
-	text := ""
-	for _, r := range rules {
-		text += fmt.Sprintf("%s := [x | x := %s]; ", r, path(pkg, r))
+	parts := make([]string, len(rules))
+	for i, r := range rules {
+		parts[i] = fmt.Sprintf("%s = [x | x := %s]", r, path(pkg, r))
 	}
-	body, err := ast.ParseBodyWithOpts(text, ast.ParserOptions{RegoVersion: ast.RegoV1})
+	body, err := ast.ParseBodyWithOpts(strings.Join(parts, "\n"), ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if err != nil {
 		return query{}, invalid(fromOPA("", "query", err)...)
 	}

@@ -60,7 +60,7 @@ reasons contains {
 	"fix_zh": "请在 X-SG-Item 中填写授权所列的事项编码，或为该事项另行申请",
 	"fix_en": "send an item code of the grant in X-SG-Item, or apply for this item",
 } if {
-	item_code := object.get(input, ["item", "code"], "")
+	item_code := concat("", [code | code := input.item.code])
 	not item_code in input.grant.items
 }
 
