@@ -42,6 +42,9 @@ func (p *Package) CheckReferences(s *Signature) []Problem {
 // which nothing is visible counts as off the page.
 func (p *Package) CheckStamps(s *Signature) []Problem {
 	var ps problems
+	if s.Raw == nil {
+		return nil // nothing was read that could place a seal
+	}
 	if len(s.Stamps) == 0 && s.Type == TypeSeal {
 		ps.add(23, CodeStampPage, s.Path, "the seal is shown on no page")
 	}

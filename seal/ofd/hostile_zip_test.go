@@ -341,3 +341,82 @@ func zipContentCases() []hostile {
 		{"ofd.xml instead of OFD.xml", func() []byte { f := minimal(); f[0].name = "ofd.xml"; return build(f...) }(), []Code{CodeXMLFormat}},
 	}
 }
+
+// TestLimitsThatAreTooLargeToUnpackHere checks the directory alone: entries just
+// within the limits are accepted without being unpacked, just over are refused.
+func TestLimitsThatAreTooLargeToUnpackHere(t *testing.T) {
+	entries := func(n, size int) []byte {
+		files := minimal()
+		for i := range n {
+			files = append(files, testFile{name: fmt.Sprint(i), method: methodDeflate, flags: flagUTF8, size: ptr(uint32(size)), packed: make([]byte, size/MaxRatio+1)})
+		}
+		return build(files...)
+	}
+	rest := 0
+	for _, f := range minimal() {
+		rest += len(f.content)
+	}
+	for _, c := range []struct {
+		name string
+		data []byte
+		want bool
+	}{
+		{"one entry of 256 MiB", entries(1, MaxEntrySize), true},
+		{"one entry of 256 MiB and a byte", entries(1, MaxEntrySize+1), false},
+		{"512 MiB in all", entries(4, (MaxTotalSize-rest)/4), true},
+		{"more than 512 MiB in all", entries(4, MaxTotalSize/4), false},
+	} {
+		if a, ps := readArchive(c.data); (a != nil) != c.want {
+			t.Errorf("%s: %v", c.name, ps)
+		}
+	}
+}
+
+func TestXMLLimitsJustUnderAndJustOver(t *testing.T) {
+	elements := func(n int) []byte { return []byte("<a>" + strings.Repeat("<b/>", n-1) + "</a>") }
+	if _, err := parseXML(elements(maxXMLNodes), ""); err != nil {
+		t.Errorf("%d elements: %v", maxXMLNodes, err)
+	}
+	if _, err := parseXML(elements(maxXMLNodes+1), ""); err == nil || err.code != CodeXMLFormat {
+		t.Errorf("%d elements: %v", maxXMLNodes+1, err)
+	}
+	text := func(n int) []byte { return []byte("<a>" + strings.Repeat(" ", n-7) + "</a>") }
+	if _, err := parseXML(text(MaxXMLSize), ""); err != nil {
+		t.Errorf("%d bytes: %v", MaxXMLSize, err)
+	}
+	if _, err := parseXML(text(MaxXMLSize+1), ""); err == nil || err.code != CodeXMLFormat {
+		t.Errorf("%d bytes: %v", MaxXMLSize+1, err)
+	}
+	// Offsets and depth of what interrupts text over and over cost no more than its size.
+	many := []byte("<a>" + strings.Repeat("x<!-- -->", 1<<20) + "</a>" + strings.Repeat("<!-- --> ", 1<<20))
+	start := time.Now()
+	if _, err := parseXML(many, ""); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("two million comments took %v", took)
+	}
+}
+
+// TestReopenSharesOnlyWhatIsTheSame changes one page in place and reopens.
+func TestReopenSharesOnlyWhatIsTheSame(t *testing.T) {
+	files := minimal()
+	p, _ := Open(build(files...))
+	before, _ := p.Digest("Doc_0/Pages/P.xml")
+	files[2].content = strings.Replace(pageXML, `ID="2"`, `ID="3"`, 1)
+	q, ps := p.Reopen(build(files...))
+	if q == nil {
+		t.Fatal(ps)
+	}
+	after, err := q.Digest("Doc_0/Pages/P.xml")
+	if err != nil || after == before {
+		t.Errorf("the changed page has the digest of the old one (%v)", err)
+	}
+	content, _ := q.Read("Doc_0/Pages/P.xml")
+	if string(content) != files[2].content {
+		t.Error("the changed page has the old content")
+	}
+	if q.archive.files["OFD.xml"].blob != p.archive.files["OFD.xml"].blob {
+		t.Error("an unchanged file was not shared")
+	}
+}

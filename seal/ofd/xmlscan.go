@@ -61,16 +61,15 @@ type binding struct {
 const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
 
 func newXMLScanner(data []byte) (*xmlScanner, *xmlError) {
-	s := &xmlScanner{src: string(data), stack: make([]string, 0, 16), attrs: make([]attr, 0, 16)}
+	s := &xmlScanner{stack: make([]string, 0, 16), attrs: make([]attr, 0, 16)}
 	if len(data) > MaxXMLSize {
 		return nil, s.fail("the XML has %d bytes, at most %d are read", len(data), MaxXMLSize)
 	}
+	s.src = string(data)
 	if err := s.checkCharacters(); err != nil {
 		return nil, err
 	}
-	s.src = strings.TrimPrefix(s.src, "\ufeff")
-	if len(s.src) != len(data) { // offsets count from the file's first byte
-		s.src = string(data)
+	if strings.HasPrefix(s.src, "\ufeff") { // skipped, not cut off: offsets count from the file's first byte
 		s.pos = len("\ufeff")
 	}
 	if strings.HasPrefix(s.src[s.pos:], "<?xml") {
