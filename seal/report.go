@@ -14,6 +14,15 @@
 //	v := seal.NewVerifier(seal.VerifierConfig{Trust: anchors})
 //	r := v.Verify(ctx, "permit.ofd", data, seal.Options{At: now})
 //	if r.Indication != seal.Valid { … r.Checks, r.Signatures[i].Checks … }
+//
+// The Sealer applies seals of GB/T 38540-2020. It holds no key and cannot have
+// anything signed but the TBS_Sign that it prepared; it refuses locked
+// documents and documents whose signatures do not verify, and hands out nothing
+// that it has not verified itself.
+//
+//	p, err := sealer.Prepare(ctx, seal.Request{Document: data, Seal: esl, SignerCert: cert, Position: at, At: now})
+//	err = p.Sign(ctx, signer)
+//	out, err := p.Finish(ctx)
 package seal
 
 import (
