@@ -7,8 +7,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The kinds of fields that have a mask of their own (spec of clarifications,
-// "kind -> mask"). A field of any other kind is masked as ****.
+// The kinds of fields that have a mask of their own. A field of any other kind
+// is masked as ****.
 const (
 	KindName       = "name"
 	KindResidentID = "resident_id"

@@ -124,8 +124,8 @@ func isUSCC(v []byte) bool {
 	return len(v) == 18 && digits(v[2:8])
 }
 
-// isPassport accepts one to three letters and digits of the documents of
-// spec/elicense.md 2.9 that have a letter in front: 8 to 11 characters.
+// isPassport accepts passports and exit-entry permits that begin with a letter:
+// one or two letters, then digits, 8 to 11 characters in all.
 func isPassport(v []byte) bool {
 	if len(v) < 8 || len(v) > 11 || v[0] < 'A' || v[0] > 'Z' {
 		return false
