@@ -41,8 +41,8 @@ func TestOnePlanServesManyCallsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
-			for i := range 50 {
-				n := 1 + (g*i)%5000 // both sides of the window
+			for i := range 10 {
+				n := 1 + (g*i)*60 // both sides of the window
 				var out strings.Builder
 				_, err := plan.Apply(&out, strings.NewReader("["+strings.Repeat(`{"a":"张三丰","b":1},`, n)+`{}]`))
 				if want := "[" + strings.Repeat(`{"a":"张**"},`, n) + "{}]"; err != nil || out.String() != want {
