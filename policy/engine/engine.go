@@ -145,6 +145,12 @@ func (e *Engine) Decide(ctx context.Context, req Request) policy.Decision {
 			}
 		}
 	}
+	return e.evaluate(ctx, req, d, &k, remember)
+}
+
+// evaluate asks OPA what is not remembered. It is apart from Decide so that a
+// remembered decision does not move the request to the heap.
+func (e *Engine) evaluate(ctx context.Context, req Request, d policy.Decision, k *key, remember bool) policy.Decision {
 	r := e.newRun(ctx, &req, d.ID)
 	defer r.stop()
 	if !d.Cached {
@@ -152,7 +158,7 @@ func (e *Engine) Decide(ctx context.Context, req Request) policy.Decision {
 			return d
 		}
 		if remember {
-			e.cache.put(req.Catalogue, &k, verdict{actions: d.Actions, obligations: d.Obligations, until: req.Until})
+			e.cache.put(req.Catalogue, k, verdict{actions: d.Actions, obligations: d.Obligations, until: req.Until})
 		}
 	}
 	if e.call != nil {

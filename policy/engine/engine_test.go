@@ -42,8 +42,12 @@ func request() Request {
 
 func shippedEngine(t testing.TB) *Engine {
 	t.Helper()
-	return engineOf(t, Config{Modules: rego.Modules()})
+	return engineOf(t, Config{Modules: rego.Modules(), Budget: patience})
 }
+
+// patience is the budget of tests that are not about the budget: a machine
+// that is busy with other things must not fail them.
+const patience = 20 * time.Second
 
 func engineOf(t testing.TB, cfg Config) *Engine {
 	t.Helper()
@@ -57,7 +61,7 @@ func engineOf(t testing.TB, cfg Config) *Engine {
 // withRules is an engine of one file whose package clause is given.
 func withRules(t testing.TB, rules string, extra ...*topdown.Builtin) *Engine {
 	t.Helper()
-	e, err := build(context.Background(), Config{Modules: map[string]string{"p.rego": "package sealgate.authz\n" + rules}}, extra)
+	e, err := build(context.Background(), Config{Modules: map[string]string{"p.rego": "package sealgate.authz\n" + rules}, Budget: patience}, extra)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +196,7 @@ func slowRequest() Request {
 
 func TestDeniesWhenTheBudgetIsSpent(t *testing.T) {
 	e := withRules(t, slowRules)
+	e.budget = DefaultBudget
 	begin := time.Now()
 	d := e.Decide(context.Background(), slowRequest())
 	if took := time.Since(begin); d.Allow || d.Code != "SG-POLICY-TIMEOUT" || took > time.Second {
@@ -282,7 +287,7 @@ func hoursEngine(t testing.TB) *Engine {
 		t.Fatal(err)
 	}
 	modules["example/working_hours.rego"] = b.String()
-	return engineOf(t, Config{Modules: modules})
+	return engineOf(t, Config{Modules: modules, Budget: patience})
 }
 
 func TestPerCallStageSeesTheMomentAndIsNeverRemembered(t *testing.T) {
@@ -299,7 +304,7 @@ func TestPerCallStageSeesTheMomentAndIsNeverRemembered(t *testing.T) {
 	if d := at(9); !d.Allow || d.Cached {
 		t.Fatalf("%+v", d)
 	}
-	if d := at(20); d.Allow || !d.Cached || d.Code != "SG-AUTHZ-DENIED" || len(d.Reasons) != 1 || d.Reasons[0].Code != "SG-AUTHZ-HOURS" || d.Actions != nil {
+	if d := at(20); d.Allow || !d.Cached || d.Code != refusalCode(d.Reasons) || len(d.Reasons) != 1 || d.Reasons[0].Code != "SG-AUTHZ-HOURS" || d.Actions != nil {
 		t.Fatalf("the second call in the evening: %+v", d)
 	}
 	if d := at(10); !d.Allow || !d.Cached || len(d.Actions) == 0 {
@@ -331,7 +336,7 @@ func TestPerCallStageFailsClosed(t *testing.T) {
 		modules["call.rego"] = "package sealgate.call\ndefault allow := false\n" + rules
 		req := request()
 		req.Call = &policy.CallInput{Biz: "BJ1", Params: map[string][]string{"id": {"7"}}}
-		if d := engineOf(t, Config{Modules: modules}).Decide(context.Background(), req); d.Allow || d.Code != code {
+		if d := engineOf(t, Config{Modules: modules, Budget: patience}).Decide(context.Background(), req); d.Allow || d.Code != code {
 			t.Errorf("%s: %+v, want %s", rules, d, code)
 		}
 	}
@@ -363,7 +368,7 @@ func TestDecisionIDsAreDistinct(t *testing.T) {
 }
 
 func TestZeroDecisionAndDefaultsOfTheEngine(t *testing.T) {
-	e := shippedEngine(t)
+	e := engineOf(t, Config{Modules: rego.Modules()})
 	if e.budget != DefaultBudget || e.cache.size != DefaultCacheSize {
 		t.Errorf("%v %d", e.budget, e.cache.size)
 	}

@@ -6,9 +6,9 @@
 # it so: no time, no addresses, no counters here; those belong to the per-call
 # stage, package sealgate.call.
 #
-# Write conditions into the one allow body. Helper rules cost three times as
-# much, and an allow that hangs on the absence of a deny lets calls through when
-# the deny rule errs.
+# Write conditions into the one allow body. The same twelve conditions as helper
+# rules cost three times as much, and an allow that hangs on the absence of a
+# deny lets calls through when the deny rule errs.
 package sealgate.authz
 
 default allow := false
@@ -26,17 +26,33 @@ allow if {
 	# A call that names no item has code "" here, and needs a grant that says so.
 	concat("", [code | code := input.item.code]) in input.grant.items
 
-	# The grant covers the caller's region (GB/T 2260): itself, its township,
-	# county, city or province, or every region ("000000").
 	some region in input.grant.regions
-	region in {
-		input.caller.region,
-		substring(input.caller.region, 0, 9),
-		substring(input.caller.region, 0, 6),
-		concat("", [substring(input.caller.region, 0, 4), "00"]),
-		concat("", [substring(input.caller.region, 0, 2), "0000"]),
-		"000000",
-	}
+	covers(region, input.caller.region)
+}
+
+# METADATA
+# title: 行政区划覆盖 does a region cover another
+# description: |
+#   GB/T 2260: six digits, of which 00 at the end stands for the whole city and
+#   0000 for the whole province; nine digits are a township, twelve a village.
+#   "000000" is every region.
+covers("000000", _)
+
+covers(outer, inner) if {
+	count(outer) >= 6
+	startswith(inner, outer)
+}
+
+covers(outer, inner) if {
+	count(outer) == 6
+	endswith(outer, "0000")
+	startswith(inner, substring(outer, 0, 2))
+}
+
+covers(outer, inner) if {
+	count(outer) == 6
+	endswith(outer, "00")
+	startswith(inner, substring(outer, 0, 4))
 }
 
 # actions may only tighten what the grant says; Go refuses anything else.

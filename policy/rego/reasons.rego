@@ -71,13 +71,7 @@ reasons contains {
 	"fix_zh": "请由授权覆盖地区的部门调用，或申请扩大区域范围",
 	"fix_en": "call from a department of a covered region, or apply for a wider one",
 } if {
-	covering := {
-		input.caller.region,
-		substring(input.caller.region, 0, 9),
-		substring(input.caller.region, 0, 6),
-		concat("", [substring(input.caller.region, 0, 4), "00"]),
-		concat("", [substring(input.caller.region, 0, 2), "0000"]),
-		"000000",
+	every region in input.grant.regions {
+		not covers(region, input.caller.region)
 	}
-	count(covering & {region | some region in input.grant.regions}) == 0
 }
