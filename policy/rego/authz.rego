@@ -1,7 +1,7 @@
 # Stable stage: may this system, for this item and purpose, call this interface?
 #
 # Go has found the grant and refused calls without one before this is asked
-# (gateway/catalog.Check). The input holds nothing that changes from call to
+# (gateway/catalog, Authorise). The input holds nothing that changes from call to
 # call, so the answer is cached until the catalogue or the policy changes. Keep
 # it so: no time, no addresses, no counters here; those belong to the per-call
 # stage, package sealgate.call.
