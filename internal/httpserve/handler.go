@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/sealgate/sealgate/internal/problem"
@@ -82,7 +84,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(http.ErrAbortHandler) // the handler cuts the answer on purpose
 		}
-		h.cfg.Log.ErrorContext(r.Context(), "panic in handler", "request_id", q.id, "panic", v)
+		h.cfg.Log.ErrorContext(r.Context(), "panic in handler", "request_id", q.id, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 		if tw.wrote {
 			panic(http.ErrAbortHandler) // a half answer must not look whole
 		}
