@@ -48,14 +48,14 @@ func (p *Plan) Apply(dst io.Writer, src io.Reader) (Stats, error) {
 	w.win = window{src: src, limit: p.opts.MaxBytes, buf: s.window[:0]}
 	err := w.run()
 	stats := w.stats()
+	if err != nil {
+		e := w.classify(err) // while the decoder is still ours
+		e.Sent = stats.Bytes
+		err = e
+	}
 	s.keep(w)
 	p.pool.Put(s)
-	if err != nil {
-		e := w.classify(err)
-		e.Sent = stats.Bytes
-		return stats, e
-	}
-	return stats, nil
+	return stats, err
 }
 
 // scratch is the memory that one Apply leaves to the next.
