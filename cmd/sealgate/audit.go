@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/internal/gm"
+)
+
+// runAudit reads ledgers; it never writes to one and needs no lock.
+func runAudit(ctx context.Context, e env, args []string) error {
+	return act(ctx, e, "audit", args,
+		action{"verify", auditVerify}, action{"query", auditQuery}, action{"prove", auditProve}, action{"head", auditHead})
+}
+
+func auditFlags(name string) (*flag.FlagSet, *string) {
+	fs := newFlags("audit " + name)
+	return fs, fs.String("dir", "", "the ledger's folder")
+}
+
+func needDir(dir string, operands []string) error {
+	if dir == "" {
+		return usage(errors.New("缺少 missing -dir DIR"), "目录见配置文件 the folder stands in the configuration: audit.dir")
+	}
+	if len(operands) > 0 {
+		return usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[0]))
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return usage(err)
+	} else if !info.IsDir() {
+		return usage(fmt.Errorf("%s 不是目录 is no folder", dir))
+	}
+	return nil
+}
+
+func auditVerify(_ context.Context, e env, args []string) error {
+	fs, dir := auditFlags("verify")
+	pub := fs.String("pub", "", "PEM public key or certificate of the ledger's signer")
+	checkpoint := fs.String("checkpoint", "", "a signed checkpoint that was kept elsewhere")
+	asJSON := fs.Bool("json", false, "one JSON object")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if err := needDir(*dir, operands); err != nil {
+		return err
+	}
+	var options audit.VerifyOptions
+	if *pub != "" {
+		key, err := readPublicKey(*pub)
+		if err != nil {
+			return usage(err)
+		}
+		options.PublicKeys = []*gm.PublicKey{key}
+	}
+	if *checkpoint != "" {
+		data, err := os.ReadFile(*checkpoint)
+		if err != nil {
+			return usage(err)
+		}
+		if options.Checkpoint, err = audit.ParseSignedCheckpoint(data); err != nil {
+			return usage(err)
+		}
+	}
+	report, err := audit.Verify(*dir, options)
+	if err != nil {
+		return undecided(err)
+	}
+	if *asJSON {
+		if err := json.NewEncoder(e.stdout).Encode(report); err != nil {
+			return undecided(err)
+		}
+	} else if report.OK {
+		fmt.Fprintf(e.stdout, "完整 complete: %d 条记录 records, 根 root %x\n", report.Size, report.Root)
+		if !report.SignaturesChecked {
+			fmt.Fprintln(e.stdout, "注意 note: 未用 -pub 核对检查点签名 checkpoint signatures were checked only against the key stored beside them")
+		}
+	} else {
+		fmt.Fprintf(e.stdout, "账本被改动 broken: 第 %d 条记录起 from record %d: %s\n", report.FirstBad, report.FirstBad, report.Why)
+	}
+	if !report.OK {
+		return silently(exitNo)
+	}
+	return nil
+}
+
+// readPublicKey reads a PEM public key, or the key of a certificate.
+func readPublicKey(path string) (*gm.PublicKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if key, err := gm.ParsePublicKeyPEM(data); err == nil {
+		return key, nil
+	}
+	certs, err := gm.ParseCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: 既不是公钥也不是证书 neither a public key nor a certificate: %w", path, err)
+	}
+	return certs[0].PublicKey, nil
+}
+
+func auditQuery(ctx context.Context, e env, args []string) error {
+	fs, dir := auditFlags("query")
+	var f audit.Filter
+	from := fs.String("from", "", "first time, RFC 3339")
+	to := fs.String("to", "", "end, exclusive, RFC 3339")
+	fs.StringVar(&f.Type, "type", "", "a type such as call.outcome, or a family such as call.")
+	fs.StringVar(&f.RequestID, "request", "", "request id")
+	fs.StringVar(&f.Actor, "actor", "", "actor id")
+	fs.StringVar(&f.Object, "object", "", "object id")
+	fs.StringVar(&f.Code, "code", "", "code, SG-…")
+	fs.StringVar(&f.Subject, "subject", "", "token of the subject index")
+	fs.IntVar(&f.Limit, "limit", 0, "at most so many records")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if err := needDir(*dir, operands); err != nil {
+		return err
+	}
+	for _, b := range []struct {
+		text string
+		into *time.Time
+	}{{*from, &f.From}, {*to, &f.To}} {
+		if b.text != "" {
+			if *b.into, err = parseAt(b.text); err != nil {
+				return err
+			}
+		}
+	}
+	for entry, err := range audit.Query(*dir, f) {
+		if err != nil {
+			if errors.Is(err, audit.ErrBroken) {
+				return no(err, "sealgate audit verify -dir DIR")
+			}
+			return undecided(err)
+		}
+		if _, err := fmt.Fprintf(e.stdout, "%s\n", entry.Raw); err != nil {
+			return undecided(err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func auditProve(_ context.Context, e env, args []string) error {
+	fs, dir := auditFlags("prove")
+	from := fs.String("from", "", "a kept checkpoint: prove that the ledger continues it")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if *from != "" {
+		if err := needDir(*dir, operands); err != nil {
+			return err
+		}
+		data, err := os.ReadFile(*from)
+		if err != nil {
+			return usage(err)
+		}
+		kept, err := audit.ParseSignedCheckpoint(data)
+		if err != nil {
+			return usage(err)
+		}
+		proof, err := audit.ProveConsistency(*dir, kept)
+		return printProof(e, proof, err)
+	}
+	if len(operands) != 1 {
+		return usage(errors.New("需要一个记录序号 want one record number"), "sealgate audit prove -dir DIR SEQ", "sealgate audit prove -dir DIR -from CHECKPOINT")
+	}
+	seq, err := strconv.ParseUint(operands[0], 10, 53)
+	if err != nil {
+		return usage(fmt.Errorf("记录序号 record number %q: 不是数字 not a number", operands[0]))
+	}
+	if err := needDir(*dir, nil); err != nil {
+		return err
+	}
+	proof, err := audit.Prove(*dir, seq)
+	return printProof(e, proof, err)
+}
+
+func printProof(e env, proof interface{ Marshal() []byte }, err error) error {
+	switch {
+	case errors.Is(err, audit.ErrNotCovered):
+		return undecided(err, "稍后再试 try again in a second: 检查点尚未签发 the checkpoint is not signed yet")
+	case errors.Is(err, audit.ErrBroken), errors.Is(err, audit.ErrProof):
+		return no(err, "sealgate audit verify -dir DIR")
+	case err != nil:
+		return undecided(err)
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s\n", proof.Marshal())
+	return err
+}
+
+func auditHead(_ context.Context, e env, args []string) error {
+	fs, dir := auditFlags("head")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if err := needDir(*dir, operands); err != nil {
+		return err
+	}
+	head, err := audit.ReadHead(*dir)
+	if err != nil {
+		if errors.Is(err, audit.ErrBroken) {
+			return no(err, "sealgate audit verify -dir DIR")
+		}
+		return undecided(err)
+	}
+	if head.Signed == nil {
+		return undecided(errors.New("尚无检查点 no checkpoint yet"))
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s\n", head.Signed.Marshal())
+	return err
+}

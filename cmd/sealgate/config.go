@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// runConfig checks configuration files as serve would, without starting anything.
+func runConfig(ctx context.Context, e env, args []string) error {
+	return act(ctx, e, "config", args, action{"check", configCheck})
+}
+
+func configCheck(ctx context.Context, e env, args []string) error {
+	fs := newFlags("config check")
+	path := fs.String("config", "", "configuration file")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if *path == "" && len(operands) == 1 {
+		*path, operands = operands[0], nil
+	}
+	if len(operands) > 0 {
+		return usage(errors.New("只需要一个文件 want one file"))
+	}
+	c, err := loadConfig(*path)
+	if err != nil {
+		return err
+	}
+	if _, err := loadParts(ctx, c); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "%s: 正确 ok\n", *path)
+	return nil
+}

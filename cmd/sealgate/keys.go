@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/local"
+)
+
+// runKeys manages the keys of the store that a configuration names.
+func runKeys(ctx context.Context, e env, args []string) error {
+	return act(ctx, e, "keys", args,
+		action{"create", keysCreate}, action{"list", keysList}, action{"csr", keysCSR}, action{"install-cert", keysInstall})
+}
+
+// withKeystore parses args, wants n operands (-1: one or more after the first),
+// and runs f on the open keystore.
+func withKeystore(ctx context.Context, fs *flag.FlagSet, configPath *string, args []string, atLeast int, what string, create bool,
+	f func(ks *local.Keystore, operands []string) error) (err error) {
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(operands) < atLeast {
+		return usage(errors.New("缺少 missing "+what), "sealgate "+fs.Name()+" -config FILE "+what)
+	}
+	c, err := loadConfig(*configPath)
+	if err != nil {
+		return err
+	}
+	ks, err := openKeystore(ctx, c.Keys, create)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ks.Close()) }()
+	return f(ks, operands)
+}
+
+func keyName(s string) (keys.Name, error) {
+	name, err := keys.ParseName(s)
+	if err != nil {
+		return "", usage(err)
+	}
+	return name, nil
+}
+
+func keysCreate(ctx context.Context, e env, args []string) error {
+	fs := newFlags("keys create")
+	cfg := fs.String("config", "", "configuration file")
+	purpose := fs.String("purpose", "", "what the key is for; fixed for ever")
+	return withKeystore(ctx, fs, cfg, args, 1, "-purpose PURPOSE NAME", true, func(ks *local.Keystore, operands []string) error {
+		p, err := keys.ParsePurpose(*purpose)
+		if err != nil {
+			var all []string
+			for _, p := range keys.Purposes() {
+				all = append(all, string(p))
+			}
+			return usage(fmt.Errorf("用途 purpose %q: %w", *purpose, err), "-purpose "+strings.Join(all, "|"))
+		}
+		name, err := keyName(operands[0])
+		if err != nil {
+			return err
+		}
+		info, err := ks.Create(ctx, name, p)
+		if err != nil {
+			return keyError(err)
+		}
+		fmt.Fprintln(e.stderr, local.Banner)
+		printKey(e, info)
+		if info.Live == 0 {
+			fmt.Fprintf(e.stderr, "hint: 此用途需要证书 this purpose needs a certificate: sealgate keys csr -config FILE -subject CN=… %s\n", name)
+		}
+		return nil
+	})
+}
+
+func keysList(ctx context.Context, e env, args []string) error {
+	fs := newFlags("keys list")
+	cfg := fs.String("config", "", "configuration file")
+	asJSON := fs.Bool("json", false, "one JSON object a line")
+	return withKeystore(ctx, fs, cfg, args, 0, "", false, func(ks *local.Keystore, _ []string) error {
+		names, err := ks.List(ctx)
+		if err != nil {
+			return keyError(err)
+		}
+		for _, n := range names {
+			info, err := ks.Info(ctx, n)
+			if err != nil {
+				return keyError(err)
+			}
+			if *asJSON {
+				if err := json.NewEncoder(e.stdout).Encode(keyJSON(info)); err != nil {
+					return err
+				}
+				continue
+			}
+			printKey(e, info)
+		}
+		return nil
+	})
+}
+
+type versionJSON struct {
+	Number      int    `json:"number"`
+	Fingerprint string `json:"fingerprint"`
+	Certificate string `json:"certificate,omitempty"` // serial number, hexadecimal
+	NotAfter    string `json:"not_after,omitempty"`
+}
+
+type keyInfoJSON struct {
+	Name     string        `json:"name"`
+	Purpose  string        `json:"purpose"`
+	State    string        `json:"state"`
+	Software bool          `json:"software"`
+	Live     int           `json:"live"`
+	Versions []versionJSON `json:"versions"`
+}
+
+func keyJSON(info keys.Info) keyInfoJSON {
+	out := keyInfoJSON{Name: string(info.Name), Purpose: string(info.Purpose), State: string(info.State), Software: info.Software, Live: info.Live, Versions: []versionJSON{}}
+	for _, v := range info.Versions {
+		fp := v.Public.Fingerprint()
+		j := versionJSON{Number: v.Number, Fingerprint: fmt.Sprintf("%x", fp)}
+		if c := v.Certificate; c != nil {
+			j.Certificate, j.NotAfter = c.SerialHex(), c.NotAfter.UTC().Format(time.RFC3339)
+		}
+		out.Versions = append(out.Versions, j)
+	}
+	return out
+}
+
+func printKey(e env, info keys.Info) {
+	live := "待装证书 awaits its certificate"
+	if info.Live > 0 {
+		live = fmt.Sprintf("第 %d 版 version %d", info.Live, info.Live)
+	}
+	fmt.Fprintf(e.stdout, "%-24s %-11s %-9s %s\n", info.Name, info.Purpose, info.State, live)
+}
+
+func keysCSR(ctx context.Context, e env, args []string) error {
+	fs := newFlags("keys csr")
+	cfg := fs.String("config", "", "configuration file")
+	subject := fs.String("subject", "", "subject such as C=CN,O=…,CN=…")
+	out := fs.String("o", "", "output file; stdout when left out")
+	return withKeystore(ctx, fs, cfg, args, 1, "-subject CN=… NAME", false, func(ks *local.Keystore, operands []string) error {
+		dn, err := parseSubject(*subject)
+		if err != nil {
+			return usage(err, "-subject C=CN,O=省政务服务局,CN=签章人")
+		}
+		name, err := keyName(operands[0])
+		if err != nil {
+			return err
+		}
+		info, err := ks.Info(ctx, name)
+		if err != nil {
+			return keyError(err)
+		}
+		v, err := info.Newest()
+		if err != nil {
+			return keyError(err)
+		}
+		req, err := ks.CSR(ctx, name, v.Number, dn)
+		if err != nil {
+			return keyError(err)
+		}
+		if *out == "" {
+			_, err = e.stdout.Write(req.PEM())
+			return err
+		}
+		return durable.WriteFile(*out, req.PEM(), 0o644)
+	})
+}
+
+func keysInstall(ctx context.Context, e env, args []string) error {
+	fs := newFlags("keys install-cert")
+	cfg := fs.String("config", "", "configuration file")
+	return withKeystore(ctx, fs, cfg, args, 2, "NAME CERT...", false, func(ks *local.Keystore, operands []string) error {
+		name, err := keyName(operands[0])
+		if err != nil {
+			return err
+		}
+		var certs []*gm.Certificate
+		for _, path := range operands[1:] {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return usage(err)
+			}
+			more, err := gm.ParseCertificates(data)
+			if err != nil {
+				return usage(fmt.Errorf("%s: %w", path, err))
+			}
+			certs = append(certs, more...)
+		}
+		info, err := ks.Info(ctx, name)
+		if err != nil {
+			return keyError(err)
+		}
+		v, err := info.Newest()
+		if err != nil {
+			return keyError(err)
+		}
+		if info, err = ks.InstallCertificate(ctx, name, v.Number, certs); err != nil {
+			return keyError(err)
+		}
+		printKey(e, info)
+		return nil
+	})
+}
+
+// parseSubject reads C=CN,O=…,CN=…; a backslash escapes a comma.
+func parseSubject(s string) (pkix.Name, error) {
+	var n pkix.Name
+	if s == "" {
+		return n, errors.New("缺少 missing -subject")
+	}
+	var parts []string
+	var part strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			part.WriteByte(s[i])
+		case s[i] == ',':
+			parts = append(parts, part.String())
+			part.Reset()
+		default:
+			part.WriteByte(s[i])
+		}
+	}
+	parts = append(parts, part.String())
+	for _, p := range parts {
+		kind, value, ok := strings.Cut(strings.TrimSpace(p), "=")
+		if !ok || value == "" {
+			return n, fmt.Errorf("主体 subject: %q 不是 is not TYPE=VALUE", p)
+		}
+		switch strings.ToUpper(kind) {
+		case "C":
+			n.Country = append(n.Country, value)
+		case "ST":
+			n.Province = append(n.Province, value)
+		case "L":
+			n.Locality = append(n.Locality, value)
+		case "O":
+			n.Organization = append(n.Organization, value)
+		case "OU":
+			n.OrganizationalUnit = append(n.OrganizationalUnit, value)
+		case "CN":
+			n.CommonName = value
+		default:
+			return n, fmt.Errorf("主体 subject: 类型 type %q: want C, ST, L, O, OU or CN", kind)
+		}
+	}
+	if n.CommonName == "" {
+		return n, errors.New("主体 subject: 缺少 missing CN")
+	}
+	return n, nil
+}

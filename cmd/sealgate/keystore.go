@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sealgate/sealgate/internal/config"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/local"
+)
+
+// loadConfig reads and checks a configuration file. Every problem is an error
+// line of its own; the first is the error, the rest are hints.
+func loadConfig(path string) (*config.File, error) {
+	if path == "" {
+		return nil, usage(errors.New("缺少 missing -config FILE"))
+	}
+	f, err := config.Load(path)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if errs := f.Check(time.Now()); len(errs) > 0 {
+		var more []string
+		for _, e := range errs[1:] {
+			more = append(more, e.Error())
+		}
+		return nil, usage(errs[0], more...)
+	}
+	return f, nil
+}
+
+// passphrase reads the secret that opens the keystore from where c says:
+// never from arguments or the environment.
+func passphrase(c config.Unlock) ([]byte, error) {
+	switch {
+	case c.File != "":
+		return local.PassphraseFromFile(c.File)
+	case c.FD != 0:
+		return local.PassphraseFromFD(uintptr(c.FD))
+	case c.Credential != "":
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			return nil, errors.New("没有 systemd 凭据目录 no systemd credentials directory")
+		}
+		return local.PassphraseFromFile(filepath.Join(dir, c.Credential))
+	}
+	return nil, errors.New("配置没有解锁方式 the configuration names no way to unlock the keystore")
+}
+
+// openKeystore opens and unlocks the embedded keystore. With create it is made
+// when it is not there yet.
+func openKeystore(ctx context.Context, c *config.Keys, create bool) (*local.Keystore, error) {
+	if c == nil {
+		return nil, usage(errors.New("配置没有密钥库 the configuration has no section keys"))
+	}
+	secret, err := passphrase(c.Unlock)
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer clear(secret)
+	if _, err := os.Stat(filepath.Join(c.Dir, "header.json")); errors.Is(err, os.ErrNotExist) && create {
+		ks, err := local.Create(ctx, c.Dir, secret, local.Options{})
+		if err != nil {
+			return nil, keyError(err)
+		}
+		return ks, nil
+	}
+	ks, err := local.Open(c.Dir, local.Options{})
+	if err != nil {
+		return nil, keyError(err)
+	}
+	if err := ks.Unlock(ctx, secret); err != nil {
+		return nil, keyError(errors.Join(err, ks.Close()))
+	}
+	return ks, nil
+}
+
+// keyError gives an error of the key packages its exit code and a way out.
+func keyError(err error) error {
+	switch {
+	case errors.Is(err, keys.ErrBusy):
+		return undecided(err, "另一个进程正在使用密钥库：停止它，或用 -server 请它盖章 another process has it open: stop it, or ask it with -server")
+	case errors.Is(err, keys.ErrPassphrase):
+		return no(err, "检查 check keys.unlock")
+	case errors.Is(err, keys.ErrStore), errors.Is(err, keys.ErrAccess):
+		return no(err, "密钥库被改动或权限不对：从备份恢复 the keystore was changed or is open to others: restore it from a backup")
+	case errors.Is(err, keys.ErrNotFound):
+		return no(err, "sealgate keys list -config FILE")
+	}
+	if e, ok := errors.AsType[*keys.Error](err); ok {
+		return no(fmt.Errorf("%w [%s]", err, e.Code()))
+	}
+	return usage(err)
+}

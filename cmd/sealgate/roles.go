@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/gateway"
+	"github.com/sealgate/sealgate/gateway/catalog"
+	"github.com/sealgate/sealgate/internal/config"
+	"github.com/sealgate/sealgate/internal/httpserve"
+	"github.com/sealgate/sealgate/internal/identity"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/local"
+	"github.com/sealgate/sealgate/seal"
+	"github.com/sealgate/sealgate/seal/server"
+)
+
+// Bounds of stopping and of the seal service's listener: it holds whole
+// documents in memory, so few connections at once.
+const (
+	stopWithin        = 20 * time.Second
+	sealerConnections = 32
+	sealerDocument    = 64 << 20
+)
+
+// roles are the running parts of one process.
+type roles struct {
+	site      *site
+	log       *slog.Logger
+	gateway   *gateway.Gateway
+	catalogue *catalog.Holder
+	servers   []*httpserve.Server
+	failed    chan error
+}
+
+// startRoles opens the listeners that the configuration names and serves on
+// them. Every listener is open when it returns.
+func startRoles(ctx context.Context, s *site, log *slog.Logger) (_ *roles, err error) {
+	r := &roles{site: s, log: log, failed: make(chan error, 4)}
+	defer func() {
+		if err != nil {
+			r.stop()
+		}
+	}()
+	if g := s.config.Gateway; g != nil {
+		if err := r.startGateway(ctx, g); err != nil {
+			return nil, err
+		}
+	}
+	if c := s.config.Sealer; c != nil {
+		if err := r.startSealer(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if a := s.config.Admin; a != nil {
+		if err := r.listen("admin", a.Listen, httpserve.Config{Log: log}, r.admin()); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
+	s := r.site
+	pseudonym, err := s.secrets.Secret(ctx, c.Secrets.Pseudonym)
+	if err != nil {
+		return usage(fmt.Errorf("gateway.secrets.pseudonym: %w", err))
+	}
+	subject, err := s.secrets.Secret(ctx, c.Secrets.SubjectIndex)
+	if err != nil {
+		return usage(fmt.Errorf("gateway.secrets.subject_index: %w", err))
+	}
+	var proxies []netip.Prefix
+	for _, p := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return usage(err)
+		}
+		proxies = append(proxies, prefix)
+	}
+	sessions := identity.NewSessions()
+	r.catalogue = catalog.NewHolder(s.catalogue)
+	r.gateway, err = gateway.New(gateway.Config{
+		Catalogue: r.catalogue, Ledger: s.ledger, Refusals: s.refusals,
+		Identity: identity.NewVerifier(s.store.Nonces(), s.secrets, sessions), Sessions: sessions,
+		Quotas: &catalog.MemoryQuotas{}, Zone: string(c.Zone), TrustedProxies: proxies,
+		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log,
+	})
+	if err != nil {
+		return usage(err)
+	}
+	r.gateway.SetPolicy(s.policy)
+	l := c.Limits
+	return r.serve("gateway", c.Listen, c.TLS, httpserve.Config{
+		HeaderBytes: int(l.HeaderBytes), BodyBytes: int64(l.BodyBytes),
+		HeaderTimeout: time.Duration(l.HeaderTimeout), ReadTimeout: time.Duration(l.ReadTimeout),
+		WriteTimeout: time.Duration(l.WriteTimeout), IdleTimeout: time.Duration(l.IdleTimeout),
+		Connections: l.Connections, ConnectionsPer: l.ConnectionsPer, Concurrent: l.Concurrent,
+		OnRefuse: r.gateway.CountRefusal, Log: r.log,
+	}, r.gateway)
+}
+
+func (r *roles) startSealer(ctx context.Context, c *config.Sealer) error {
+	s := r.site
+	verifier := seal.NewVerifier(seal.VerifierConfig{Trust: s.anchors})
+	cabinet, err := openCabinet(ctx, s, verifier)
+	if err != nil {
+		return err
+	}
+	api, err := server.New(server.Config{Sealer: cabinet, Seals: cabinet, Verifier: verifier, Uses: uses{s.store}, Ledger: s.ledger,
+		Tokens: s.tokens, OnRefuse: s.refusals.Add, Log: r.log})
+	if err != nil {
+		return usage(err)
+	}
+	body := int64(c.DocumentBytes)
+	if body == 0 {
+		body = sealerDocument
+	}
+	return r.serve("sealer", c.Listen, c.TLS, httpserve.Config{BodyBytes: body, Connections: sealerConnections, ConnectionsPer: sealerConnections,
+		Concurrent: sealerConnections, OnRefuse: s.refusals.Add, Log: r.log}, api)
+}
+
+// openCabinet puts the seals of the state store into a cabinet, each with the
+// key version that its record names.
+func openCabinet(ctx context.Context, s *site, verifier *seal.Verifier) (*server.Cabinet, error) {
+	cabinet := server.NewCabinet(server.CabinetConfig{Sealer: seal.NewSealer(seal.SealerConfig{Verifier: verifier}), Status: s.store})
+	all, err := s.store.Seals(ctx)
+	if err != nil {
+		return nil, undecided(err)
+	}
+	for _, stored := range all {
+		signer, err := pinned(ctx, s.keys, stored.KeyName, stored.KeyVersion)
+		if err != nil {
+			return nil, err
+		}
+		if err := cabinet.Put(server.Holding{Name: stored.Name, Seal: stored.ESL, SignerCert: stored.Certificate, Signer: signer}); err != nil {
+			return nil, no(fmt.Errorf("印章 seal %s: %w", stored.Name, err))
+		}
+	}
+	return cabinet, nil
+}
+
+func pinned(ctx context.Context, ks *local.Keystore, name string, version int) (*keys.Pinned, error) {
+	n, err := keys.ParseName(name)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	key := ks.Key(n)
+	info, err := key.Info(ctx)
+	if err != nil {
+		return nil, keyError(fmt.Errorf("key %s: %w", name, err))
+	}
+	p, err := keys.Pin(key, info, version)
+	if err != nil {
+		return nil, keyError(fmt.Errorf("key %s: %w", name, err))
+	}
+	return p, nil
+}
+
+func (r *roles) admin() http.Handler {
+	if r.gateway != nil {
+		return gateway.NewAdmin(r.gateway)
+	}
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, status int, text string) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(status)
+		fmt.Fprintln(w, text)
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, q *http.Request) {
+		if err := errors.Join(r.site.ledger.Err(), r.site.store.Ready(q.Context())); err != nil {
+			answer(w, http.StatusServiceUnavailable, "ledger or state store is not available")
+			return
+		}
+		answer(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+// serve opens a listener with TLS when the configuration has it.
+func (r *roles) serve(name, addr string, c *config.TLS, h httpserve.Config, handler http.Handler) error {
+	if c != nil {
+		t, err := tlsConfig(c)
+		if err != nil {
+			return usage(fmt.Errorf("%s.tls: %w", name, err))
+		}
+		h.TLS = t
+	}
+	return r.listen(name, addr, h, handler)
+}
+
+func (r *roles) listen(name, addr string, h httpserve.Config, handler http.Handler) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return undecided(fmt.Errorf("%s: %w", name, err), "地址已被占用？ is the address in use?")
+	}
+	srv := httpserve.New(h, handler)
+	r.servers = append(r.servers, srv)
+	go func() {
+		if err := srv.Serve(l); err != nil {
+			r.failed <- fmt.Errorf("%s: %w", name, err)
+		}
+	}()
+	r.log.Info("listening", "role", name, "addr", l.Addr().String(), "tls", h.TLS != nil)
+	return nil
+}
+
+func tlsConfig(c *config.TLS) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, err
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if c.ClientCA != "" {
+		text, err := os.ReadFile(c.ClientCA)
+		if err != nil {
+			return nil, err
+		}
+		t.ClientCAs = x509.NewCertPool()
+		if !t.ClientCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s: no PEM certificate", c.ClientCA)
+		}
+		t.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return t, nil
+}
+
+// wait serves until ctx ends or a listener fails. SIGHUP reads the catalogue
+// again; a catalogue with a fault is reported and the old one stays.
+func (r *roles) wait(ctx context.Context) error {
+	refusals := make(chan error, 1)
+	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { refusals <- r.site.refusals.Run(counting) }()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	var err error
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case err = <-r.failed:
+			running = false
+		case <-hup:
+			r.reload(ctx)
+		}
+	}
+	r.stop()
+	stopCounting()
+	return errors.Join(err, <-refusals)
+}
+
+func (r *roles) reload(ctx context.Context) {
+	if r.catalogue == nil {
+		return
+	}
+	next, err := loadCatalogue(r.site.config.Gateway.Catalogue)
+	if err != nil {
+		r.log.Error("catalogue refused, the old one stays", "error", err.Error())
+		return
+	}
+	record := audit.Record{Type: "admin.catalogue", Actor: audit.Actor{Kind: "service", ID: r.site.config.Node},
+		Object: audit.Object{Kind: "catalogue", ID: next.Revision()}, Outcome: audit.OK}
+	if _, err := r.site.ledger.Append(ctx, record); err != nil {
+		r.log.Error("catalogue not taken: the change could not be recorded", "error", err.Error())
+		return
+	}
+	r.catalogue.Replace(next)
+	r.log.Info("catalogue replaced", "revision", next.Revision())
+}
+
+// stop takes no new requests and ends those in progress.
+func (r *roles) stop() {
+	if r.gateway != nil {
+		r.gateway.Drain()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	for _, s := range r.servers {
+		if err := s.Shutdown(ctx); err != nil {
+			r.log.Warn("requests were cut off", "error", err.Error())
+		}
+	}
+}

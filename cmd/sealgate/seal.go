@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/seal"
+	"github.com/sealgate/sealgate/seal/server"
+)
+
+// sealTimeout bounds one request to a seal service.
+const sealTimeout = 60 * time.Second
+
+type sealArgs struct {
+	seal, config, server, token, ca, in, out string
+	page                                     int
+	x, y                                     float64
+}
+
+// runSeal seals one OFD, with the keys of a configuration or through a running
+// seal service. It writes the output file only when all went well.
+func runSeal(ctx context.Context, e env, args []string) error {
+	a, err := parseSealArgs(args)
+	if err != nil {
+		return err
+	}
+	document, err := readDocument(a.in)
+	if err != nil {
+		return usage(err)
+	}
+	var sealed []byte
+	if a.server != "" {
+		sealed, err = a.remote(ctx, document)
+	} else {
+		sealed, err = a.local(ctx, document)
+	}
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(a.out, sealed, 0o644); err != nil {
+		return undecided(err)
+	}
+	fmt.Fprintf(e.stdout, "已盖章 sealed: %s (%d 字节 bytes)\n", a.out, len(sealed))
+	return nil
+}
+
+func parseSealArgs(args []string) (*sealArgs, error) {
+	const example = "sealgate seal -seal NAME -page 1 -at 138,241.5 -config FILE in.ofd -o out.ofd"
+	a := &sealArgs{}
+	fs := newFlags("seal")
+	fs.StringVar(&a.seal, "seal", "", "name of the seal")
+	fs.IntVar(&a.page, "page", 1, "page number from 1")
+	at := fs.String("at", "", "X,Y of the seal's centre in mm from the page's top left corner")
+	fs.StringVar(&a.config, "config", "", "configuration file")
+	fs.StringVar(&a.server, "server", "", "base URL of a seal service")
+	fs.StringVar(&a.token, "token", "", "with -server: file that holds the bearer token")
+	fs.StringVar(&a.ca, "ca", "", "with -server: PEM file with the authority of its TLS certificate")
+	fs.StringVar(&a.out, "o", "", "output file")
+	operands, err := parse(fs, args)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(operands) != 1 || a.out == "" || a.seal == "" || *at == "":
+		return nil, usage(errors.New("缺少 missing -seal, -at, IN or -o OUT"), example)
+	case (a.config == "") == (a.server == ""):
+		return nil, usage(errors.New("需要 -config 与 -server 之一 want exactly one of -config and -server"), example)
+	case a.server != "" && a.token == "":
+		return nil, usage(errors.New("-server 需要 needs -token FILE"))
+	}
+	a.in = operands[0]
+	xs, ys, ok := strings.Cut(*at, ",")
+	var errX, errY error
+	a.x, errX = strconv.ParseFloat(xs, 64)
+	a.y, errY = strconv.ParseFloat(ys, 64)
+	if !ok || errX != nil || errY != nil {
+		return nil, usage(fmt.Errorf("-at %q: 需要毫米坐标 want millimetres X,Y", *at), example)
+	}
+	return a, nil
+}
+
+// local seals with the keystore of a configuration. The same records are
+// written as by the seal service: intent before any key is asked, outcome after.
+func (a *sealArgs) local(ctx context.Context, document []byte) (_ []byte, err error) {
+	c, err := loadConfig(a.config)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openSite(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	cabinet, err := openCabinet(ctx, s, seal.NewVerifier(seal.VerifierConfig{Trust: s.anchors}))
+	if err != nil {
+		return nil, err
+	}
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return nil, undecided(err)
+	}
+	sum := gm.SM3(document)
+	record := audit.Record{Type: audit.SealOutcome, RequestID: hex.EncodeToString(id), Actor: audit.Actor{Kind: "service", ID: c.Node},
+		Object: audit.Object{Kind: "seal", ID: a.seal}, Bytes: audit.N(int64(len(document))), BodySM3: sum[:]}
+	prepared, err := cabinet.Prepare(ctx, server.Request{ID: record.RequestID, Caller: c.Node, Document: document, Seal: a.seal, Page: a.page, X: a.x, Y: a.y})
+	if err != nil {
+		record.Outcome, record.Code = audit.Denied, codeOf(err)
+		_, appendErr := s.ledger.Append(ctx, record)
+		return nil, sealError(errors.Join(err, appendErr))
+	}
+	intent := record
+	intent.Type, intent.Outcome = audit.SealIntent, audit.Allowed
+	if _, err := s.ledger.Append(ctx, intent); err != nil {
+		return nil, undecided(err, "账本不可写，未盖章 the ledger cannot be written: nothing was sealed")
+	}
+	sealed, err := prepared.Apply(ctx)
+	record.Outcome = audit.OK
+	if err != nil {
+		record.Outcome, record.Code = audit.Failed, codeOf(err)
+	} else {
+		sum := gm.SM3(sealed)
+		record.Bytes, record.BodySM3 = audit.N(int64(len(sealed))), sum[:]
+	}
+	// The outcome is recorded also when the caller has given up.
+	if _, appendErr := s.ledger.Append(context.WithoutCancel(ctx), record); appendErr != nil {
+		return nil, undecided(errors.Join(err, appendErr), "结果未能记录，文件未写出 the outcome could not be recorded: no file was written")
+	}
+	if err != nil {
+		return nil, sealError(err)
+	}
+	return sealed, nil
+}
+
+func codeOf(err error) string {
+	if c, ok := errors.AsType[interface {
+		error
+		Code() string
+	}](err); ok {
+		return c.Code()
+	}
+	return "SG-INTERNAL"
+}
+
+// sealError says a refusal in both languages.
+func sealError(err error) error {
+	code := codeOf(err)
+	text := err
+	if p, ok := errors.AsType[interface {
+		error
+		Public() (zh, en string)
+	}](err); ok {
+		zh, en := p.Public()
+		text = fmt.Errorf("%s %s", zh, en)
+	}
+	wrapped := fmt.Errorf("%s: %w", code, text)
+	if code == seal.CodeSealDocument {
+		return usage(wrapped, "sealgate verify FILE 给出细节 gives details")
+	}
+	return no(wrapped)
+}
+
+// remote asks a running seal service.
+func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) {
+	token, err := durable.ReadPrivate(a.token, 4<<10)
+	if err != nil {
+		return nil, usage(err)
+	}
+	// A token file of the service has the name first; a caller's has the token alone.
+	words := strings.Fields(string(token))
+	if len(words) == 0 {
+		return nil, usage(fmt.Errorf("%s: 没有令牌 no token", a.token))
+	}
+	word := words[0]
+	if len(words) > 1 {
+		word = words[1]
+	}
+	base, err := url.Parse(a.server)
+	if err != nil || base.Host == "" {
+		return nil, usage(fmt.Errorf("-server %q: 不是地址 not a URL", a.server))
+	}
+	base = base.JoinPath("api", "v1", "seal")
+	base.RawQuery = "seal=" + url.QueryEscape(a.seal) + "&page=" + strconv.Itoa(a.page) + "&at=" +
+		strconv.FormatFloat(a.x, 'f', -1, 64) + "," + strconv.FormatFloat(a.y, 'f', -1, 64)
+	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base.String(), bytes.NewReader(document))
+	if err != nil {
+		return nil, usage(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+word)
+	req.Header.Set("Content-Type", "application/ofd")
+	client, err := a.client()
+	if err != nil {
+		return nil, usage(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, undecided(err, "印章服务是否在运行？ is the seal service running?")
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err != nil {
+		return nil, undecided(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return body, nil
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return nil, refusalOf(resp)
+}
+
+func (a *sealArgs) client() (*http.Client, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.ca != "" {
+		text, err := os.ReadFile(filepath.Clean(a.ca))
+		if err != nil {
+			return nil, err
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s: no PEM certificate", a.ca)
+		}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: t},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image/png"
+	"os"
+	"time"
+
+	"bytes"
+
+	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/internal/store"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/seal"
+	"github.com/sealgate/sealgate/seal/ses"
+	"github.com/sealgate/sealgate/seal/stamp"
+)
+
+// runSeals makes seals and lists them.
+func runSeals(ctx context.Context, e env, args []string) error {
+	return act(ctx, e, "seals", args, action{"make", sealsMake}, action{"list", sealsList})
+}
+
+// newSeal describes a seal to be made.
+type newSeal struct {
+	name       string // what requests name it by
+	id, title  string // esID, name written in the seal
+	makerKey   string // key of purpose seal-maker, with its certificate
+	key        string // key of purpose seal, with its certificate
+	picture    []byte // PNG
+	width      int    // millimetres
+	height     int
+	from, till time.Time
+}
+
+// make builds the seal, has the maker sign it, stores it and records it.
+func (n newSeal) make(ctx context.Context, s *site) (*store.Seal, error) {
+	maker, err := pinnedLive(ctx, s, n.makerKey)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := pinnedLive(ctx, s, n.key)
+	if err != nil {
+		return nil, err
+	}
+	esl, err := seal.Make(ctx, seal.MakeSpec{ID: n.id, Name: n.title, Kind: seal.Organisation, Created: n.from, NotBefore: n.from, NotAfter: n.till,
+		Signers: []*gm.Certificate{signer.Certificate()}, Maker: maker.Certificate(), Picture: n.picture, Width: int64(n.width), Height: int64(n.height)}, maker)
+	if err != nil {
+		return nil, no(err)
+	}
+	record := audit.Record{Type: "admin.seal-made", Actor: audit.Actor{Kind: "service", ID: s.config.Node}, Object: audit.Object{Kind: "seal", ID: n.id}, Outcome: audit.OK}
+	if _, err := s.ledger.Append(ctx, record); err != nil {
+		return nil, undecided(err)
+	}
+	out := store.Seal{Name: n.name, ID: n.id, ESL: esl, KeyName: n.key, KeyVersion: signer.Version().Number, Certificate: signer.Certificate().Raw, Created: n.from}
+	if err := s.store.PutSeal(ctx, out); err != nil {
+		if errors.Is(err, store.ErrExists) {
+			return nil, no(err, "sealgate seals list -config FILE")
+		}
+		return nil, undecided(err)
+	}
+	return &out, nil
+}
+
+func pinnedLive(ctx context.Context, s *site, name string) (*keys.Pinned, error) {
+	n, err := keys.ParseName(name)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	p, err := keys.PinLive(ctx, s.keys.Key(n))
+	if err != nil {
+		return nil, keyError(fmt.Errorf("key %s: %w", name, err))
+	}
+	if p.Certificate() == nil {
+		return nil, keyError(fmt.Errorf("key %s: %w", name, keys.ErrCertificate))
+	}
+	return p, nil
+}
+
+func sealsMake(ctx context.Context, e env, args []string) (err error) {
+	fs := newFlags("seals make")
+	path := fs.String("config", "", "configuration file")
+	n := newSeal{}
+	fs.StringVar(&n.id, "id", "", "number of the seal (esID), ASCII")
+	fs.StringVar(&n.title, "title", "", "name written in the seal")
+	fs.StringVar(&n.makerKey, "maker", "maker", "key of the seal maker")
+	fs.StringVar(&n.key, "key", "", "key of the signer; the seal's own name when left out")
+	years := fs.Int("years", 5, "term in years, bounded by the signer's certificate")
+	picture := fs.String("picture", "", "PNG file; drawn when left out")
+	diameter := fs.Int("diameter", 42, "diameter in mm of a drawn or round seal")
+	line := fs.String("line", "", "line below the star of a drawn seal")
+	star := fs.Bool("star", true, "star in the centre of a drawn seal")
+	out := fs.String("o", "", "also write the seal to this file (.esl)")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(operands) != 1 || n.id == "" || n.title == "" {
+		return usage(errors.New("缺少 missing -id, -title or NAME"), "sealgate seals make -config FILE -id 22000000000002 -title 省人社厅 NAME")
+	}
+	n.name, n.width, n.height = operands[0], *diameter, *diameter
+	n.key = or2(n.key, n.name)
+	if *picture != "" {
+		if n.picture, err = os.ReadFile(*picture); err != nil {
+			return usage(err)
+		}
+		if _, err := png.DecodeConfig(bytes.NewReader(n.picture)); err != nil {
+			return usage(fmt.Errorf("%s: 不是 PNG not a PNG: %w", *picture, err))
+		}
+	} else {
+		spec := stamp.Spec{Shape: stamp.Round, Diameter: *diameter, DPI: 600, Name: n.title, Line: *line}
+		if *star {
+			spec.Centre = stamp.Star
+		}
+		if n.picture, err = stamp.Draw(spec); err != nil {
+			return usage(err)
+		}
+	}
+	c, err := loadConfig(*path)
+	if err != nil {
+		return err
+	}
+	s, err := openSite(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	n.from = time.Now().Truncate(time.Second)
+	n.till = n.from.AddDate(*years, 0, 0)
+	made, err := n.make(ctx, s)
+	if err != nil {
+		return err
+	}
+	if *out != "" {
+		if err := durable.WriteFile(*out, made.ESL, 0o644); err != nil {
+			return usage(err)
+		}
+	}
+	fmt.Fprintf(e.stdout, "%-24s %s %s\n", made.Name, made.ID, n.title)
+	return nil
+}
+
+func sealsList(ctx context.Context, e env, args []string) (err error) {
+	fs := newFlags("seals list")
+	path := fs.String("config", "", "configuration file")
+	asJSON := fs.Bool("json", false, "one JSON object a line")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(operands) > 0 {
+		return usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[0]))
+	}
+	c, err := loadConfig(*path)
+	if err != nil {
+		return err
+	}
+	st, err := store.Open(ctx, c.State.SQLite)
+	if err != nil {
+		return undecided(err, "服务正在运行时用其接口 GET /api/v1/seals while the service runs ask its API")
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	all, err := st.Seals(ctx)
+	if err != nil {
+		return undecided(err)
+	}
+	for _, stored := range all {
+		parsed, err := ses.ParseSeal(stored.ESL)
+		if err != nil {
+			return no(fmt.Errorf("seal %s: %w", stored.Name, err))
+		}
+		p := parsed.Info.Property
+		if *asJSON {
+			if err := json.NewEncoder(e.stdout).Encode(map[string]any{"name": stored.Name, "id": stored.ID, "title": p.Name, "state": stored.State,
+				"key": stored.KeyName, "key_version": stored.KeyVersion, "not_before": day(p.NotBefore), "not_after": day(p.NotAfter)}); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(e.stdout, "%-24s %-16s %-10s %s … %s %s\n", stored.Name, stored.ID, stored.State, day(p.NotBefore), day(p.NotAfter), p.Name)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/sealgate/sealgate/keys/local"
+)
+
+// runServe runs the roles that a configuration file names until it is told to
+// stop; a clean stop is exit 0.
+func runServe(ctx context.Context, e env, args []string) (err error) {
+	fs := newFlags("serve")
+	path := fs.String("config", "", "configuration file")
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(operands) > 0 {
+		return usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[0]))
+	}
+	c, err := loadConfig(*path)
+	if err != nil {
+		return err
+	}
+	if err := local.HardenProcess(); err != nil {
+		fmt.Fprintf(e.stderr, "sealgate serve: 内存未加固 memory is not hardened: %s\n", oneLine(err.Error()))
+	}
+	s, err := openSite(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	fmt.Fprintln(e.stderr, local.Banner)
+	r, err := startRoles(ctx, s, newLog(e.stderr))
+	if err != nil {
+		return err
+	}
+	return r.wait(ctx)
+}
+
+// newLog is the process's log: text on stderr. Nothing of a request's content
+// is ever an attribute.
+func newLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, nil))
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/gateway/catalog"
+	"github.com/sealgate/sealgate/internal/config"
+	"github.com/sealgate/sealgate/internal/store"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/local"
+	"github.com/sealgate/sealgate/keys/trust"
+	"github.com/sealgate/sealgate/policy/engine"
+	"github.com/sealgate/sealgate/policy/rego"
+	"github.com/sealgate/sealgate/seal/server"
+)
+
+// parts is what a configuration names besides keys, ledger and state: files
+// that can be read and judged without starting anything.
+type parts struct {
+	catalogue *catalog.Snapshot // role gateway
+	policy    *engine.Engine    // role gateway
+	tokens    *server.Tokens    // role sealer
+	anchors   *trust.Anchors
+}
+
+// loadParts reads them, so that `config check` and `serve` judge alike.
+func loadParts(ctx context.Context, c *config.File) (*parts, error) {
+	p := &parts{}
+	var err error
+	if g := c.Gateway; g != nil {
+		if p.catalogue, err = loadCatalogue(g.Catalogue); err != nil {
+			return nil, err
+		}
+		modules := rego.Modules()
+		if g.Policy.Dir != "" {
+			if modules, err = readPolicy(g.Policy.Dir); err != nil {
+				return nil, usage(err)
+			}
+		}
+		if p.policy, err = engine.New(ctx, engine.Config{Modules: modules, Log: slog.Default()}); err != nil {
+			return nil, invalid(err)
+		}
+	}
+	if s := c.Sealer; s != nil {
+		if p.tokens, err = server.LoadTokens(s.TokenFile); err != nil {
+			return nil, usage(err)
+		}
+	}
+	if len(c.Trust) > 0 {
+		if p.anchors, err = trust.Load(c.Trust...); err != nil {
+			return nil, usage(err)
+		}
+	}
+	return p, nil
+}
+
+func loadCatalogue(path string) (*catalog.Snapshot, error) {
+	doc, err := config.ReadFile(path)
+	if err != nil {
+		return nil, usage(err)
+	}
+	snapshot, err := catalog.LoadDocument(doc)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return snapshot, nil
+}
+
+// invalid lists every problem of an error that holds several.
+func invalid(err error) error {
+	var hints []string
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for i, e := range many.Unwrap() {
+			if i > 0 {
+				hints = append(hints, e.Error())
+			}
+		}
+	}
+	if p, ok := errors.AsType[*engine.InvalidError](err); ok {
+		for _, f := range p.Findings[1:] {
+			hints = append(hints, f.String())
+		}
+	}
+	return usage(err, hints...)
+}
+
+// readPolicy reads the .rego files of a folder; tests are left out.
+func readPolicy(dir string) (map[string]string, error) {
+	modules := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".rego") || strings.HasSuffix(path, "_test.rego") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		modules[filepath.ToSlash(rel)] = string(text)
+		return err
+	})
+	if err == nil && len(modules) == 0 {
+		err = fmt.Errorf("%s: 没有 no .rego files", dir)
+	}
+	return modules, err
+}
+
+// site is what the roles and the tools of one process share: its keys, its
+// ledger, its state.
+type site struct {
+	*parts
+	config   *config.File
+	keys     *local.Keystore
+	secrets  *local.Secrets
+	ledger   *audit.Ledger
+	refusals *audit.Refusals
+	store    *store.Store
+}
+
+// openSite opens everything for writing; close gives it back.
+func openSite(ctx context.Context, c *config.File) (_ *site, err error) {
+	s := &site{config: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.parts, err = loadParts(ctx, c); err != nil {
+		return nil, err
+	}
+	if s.keys, err = openKeystore(ctx, c.Keys, false); err != nil {
+		return nil, err
+	}
+	s.secrets = local.NewSecrets(s.keys)
+	if err := s.openLedger(ctx); err != nil {
+		return nil, err
+	}
+	if s.store, err = store.Open(ctx, c.State.SQLite); err != nil {
+		return nil, undecided(err)
+	}
+	return s, nil
+}
+
+func (s *site) openLedger(ctx context.Context) error {
+	a := s.config.Audit
+	name, err := keys.ParseName(or2(a.CheckpointKey, "checkpoint"))
+	if err != nil {
+		return usage(err)
+	}
+	signer, err := keys.PinLive(ctx, s.keys.Key(name))
+	if err != nil {
+		return keyError(fmt.Errorf("检查点密钥 checkpoint key %s: %w", name, err))
+	}
+	s.ledger, err = audit.Open(audit.Config{Dir: a.Dir, Log: or2(a.Log, s.config.Node), Node: s.config.Node, Signer: signer, PublicKey: signer.Public()})
+	switch {
+	case errors.Is(err, audit.ErrLocked):
+		return undecided(err, "一个账本只有一个写入者：停止另一个进程 a ledger has one writer: stop the other process")
+	case errors.Is(err, audit.ErrBroken):
+		return no(err, "sealgate audit verify -dir "+a.Dir)
+	case err != nil:
+		return undecided(err)
+	}
+	s.refusals = audit.NewRefusals(s.ledger)
+	return nil
+}
+
+func (s *site) close() error {
+	var errs []error
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.keys != nil {
+		errs = append(errs, s.keys.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func or2(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sealgate/sealgate/keys/trust"
+	"github.com/sealgate/sealgate/seal"
+)
+
+// maxDocument bounds a document that is read into memory, in bytes.
+const maxDocument = 512 << 20
+
+// list is a flag that may be given more than once.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// runVerify judges files offline: no key, no network, no configuration.
+func runVerify(ctx context.Context, e env, args []string) error {
+	fs := newFlags("verify")
+	var anchors list
+	fs.Var(&anchors, "trust", "file or folder of trust anchors (PEM or DER), may be repeated")
+	at := fs.String("at", "", "judge as if now were this time (RFC 3339)")
+	strict := fs.Bool("strict", false, "what is not protected makes a file invalid")
+	asJSON := fs.Bool("json", false, "one JSON object a line")
+	files, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return usage(errors.New("缺少文件 missing file"), "sealgate verify -trust DIR FILE...")
+	}
+	now, err := parseAt(*at)
+	if err != nil {
+		return err
+	}
+	config := seal.VerifierConfig{}
+	if len(anchors) > 0 {
+		if config.Trust, err = trust.Load(anchors...); err != nil {
+			return usage(err, "-trust 指向 PEM 或 DER 证书文件或其目录 names certificates or a folder of them")
+		}
+	}
+	verifier := seal.NewVerifier(config)
+	var worst int
+	for i, name := range files {
+		data, err := readDocument(name)
+		if err != nil {
+			fmt.Fprintf(e.stderr, "sealgate verify: %s\n", oneLine(err.Error()))
+			worst = exitUsage
+			continue
+		}
+		report := verifier.Verify(ctx, name, data, seal.Options{At: now, Strict: *strict})
+		if err := printReport(e.stdout, report, *asJSON, i > 0); err != nil {
+			return undecided(err)
+		}
+		worst = worse(worst, exitOf(report.Indication))
+	}
+	return silently(worst)
+}
+
+func printReport(w io.Writer, r *seal.Report, asJSON, separate bool) error {
+	if asJSON {
+		line, err := r.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(line, '\n'))
+		return err
+	}
+	if separate {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+	}
+	return seal.ReportText(w, r)
+}
+
+func exitOf(i seal.Indication) int {
+	switch i {
+	case seal.Valid:
+		return exitOK
+	case seal.Invalid:
+		return exitNo
+	}
+	return exitUndecided
+}
+
+// worse orders exit codes for several files: 2, else 1, else 3, else 0.
+func worse(a, b int) int {
+	rank := func(c int) int { return strings.IndexByte("\x00\x03\x01\x02", byte(c)) }
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+func parseAt(s string) (time.Time, error) {
+	if s == "" {
+		return time.Now(), nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, usage(fmt.Errorf("-at %q 不是 RFC 3339 时间 is not an RFC 3339 time", s), "-at 2026-11-24T08:00:00+08:00")
+	}
+	return t, nil
+}
+
+// readDocument reads a regular file of at most maxDocument bytes.
+func readDocument(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s 是目录 is a folder", name)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxDocument {
+		return nil, fmt.Errorf("%s 超过 longer than %d bytes", name, maxDocument)
+	}
+	return data, nil
+}

@@ -1,0 +1,314 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	_ "embed"
+
+	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/local"
+	"github.com/sealgate/sealgate/keys/pki"
+)
+
+// Names inside a demo's folder.
+const (
+	ConfigFile    = "sealgate.yaml"
+	CatalogueFile = "catalogue.yaml"
+	TokenFile     = "tokens"
+	PermitFile    = "permit.ofd"
+	SealedFile    = "permit-sealed.ofd"
+	SealName      = "demo-seal"
+
+	unlockFile = "unlock"
+	readyFile  = "ready" // written last: the folder is complete
+)
+
+// Options says where a demo listens. Addresses are host:port on loopback.
+type Options struct {
+	Gateway, Sealer, Admin string
+	Upstreams              map[string]string // base URL of each of Providers
+	At                     time.Time
+}
+
+// Site is a prepared demo: a folder that `sealgate serve` could run.
+type Site struct {
+	Dir       string
+	Options   Options
+	Token     string                   // bearer token of the seal service
+	Systems   map[string]*gm.PublicKey // request-signing keys of Systems
+	LedgerKey string                   // path of the checkpoint key's public half
+}
+
+// Path returns the path of a file of the demo.
+func (s *Site) Path(elem ...string) string {
+	return filepath.Join(append([]string{s.Dir}, elem...)...)
+}
+
+// Prepare makes the folder, or takes up one that an earlier run made: keys,
+// certificates, seal, callers and ledger stay, addresses and dates are written
+// anew. Everything a deployment needs is in it (docs/adr/0003).
+func Prepare(ctx context.Context, dir string, o Options) (*Site, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Dir: abs, Options: o, Systems: map[string]*gm.PublicKey{}, LedgerKey: filepath.Join(abs, "ledger.pem")}
+	fresh := false
+	if _, err := os.Stat(s.Path(readyFile)); errors.Is(err, os.ErrNotExist) {
+		fresh = true
+		if err := s.empty(); err != nil {
+			return nil, err
+		}
+	}
+	if fresh {
+		err = s.establish(ctx)
+	} else {
+		err = s.takeUp()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.writeConfig(); err != nil {
+		return nil, err
+	}
+	if !fresh {
+		return s, nil
+	}
+	return s, durable.WriteFile(s.Path(readyFile), []byte("Sealgate demo. 演示目录，可随时删除 may be deleted at any time.\n"), 0o644)
+}
+
+// empty refuses a folder that holds something else.
+func (s *Site) empty() error {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s 不是空目录，也不是完整的演示目录 is neither empty nor a complete demo folder: 删除它或换一个 -dir remove it or name another", s.Dir)
+	}
+	for _, d := range []string{"", "callers", "tls", "trust", "trust/maker", "trust/signer"} {
+		if err := durable.MkdirAll(s.Path(filepath.FromSlash(d)), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// establish makes everything that lasts.
+func (s *Site) establish(ctx context.Context) error {
+	secret := make([]byte, 24)
+	if _, err := rand.Read(secret); err != nil {
+		return err
+	}
+	pass := base64.RawURLEncoding.AppendEncode(nil, secret)
+	if err := durable.WriteFile(s.Path(unlockFile), pass, durable.Private); err != nil {
+		return err
+	}
+	ks, err := local.Create(ctx, s.Path("keys"), pass, local.Options{})
+	if err != nil {
+		return err
+	}
+	defer ks.Close()
+	if err := s.certify(ctx, ks); err != nil {
+		return err
+	}
+	for _, name := range []keys.Name{"pseudonym", "subject-index"} {
+		if err := ks.CreateSecret(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := s.tls(); err != nil {
+		return err
+	}
+	for _, id := range Systems() {
+		if err := s.caller(id); err != nil {
+			return err
+		}
+	}
+	token := make([]byte, 24)
+	if _, err := rand.Read(token); err != nil {
+		return err
+	}
+	s.Token = base64.RawURLEncoding.EncodeToString(token)
+	if err := durable.WriteFile(s.Path(TokenFile), []byte("office "+s.Token+"\n"), durable.Private); err != nil {
+		return err
+	}
+	permit, err := SamplePermit(s.Options.At)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(s.Path(PermitFile), permit, 0o644)
+}
+
+// certify makes the keys and certificates of the story: root, maker CA, signer
+// CA, maker, signer, and the ledger's checkpoint key.
+func (s *Site) certify(ctx context.Context, ks *local.Keystore) error {
+	for name, purpose := range map[keys.Name]keys.Purpose{"root": keys.CA, "maker-ca": keys.CA, "signer-ca": keys.CA,
+		"maker": keys.SealMaker, SealName: keys.Seal, "checkpoint": keys.Checkpoint} {
+		if _, err := ks.Create(ctx, name, purpose); err != nil {
+			return fmt.Errorf("create key %s: %w", name, err)
+		}
+	}
+	from := s.Options.At.Add(-time.Hour)
+	name := func(cn string) pkix.Name {
+		return pkix.Name{Country: []string{"CN"}, Organization: []string{"Sealgate 演示"}, CommonName: cn}
+	}
+	root, err := pki.NewRoot(ctx, ks.Key("root"), ks, name("演示根 demo root"), from, from.AddDate(20, 0, 0))
+	if err != nil {
+		return fmt.Errorf("make root: %w", err)
+	}
+	for _, ca := range []struct {
+		key, role, subject, leaf, leafSubject string
+		profile                               pki.Profile
+	}{
+		{"maker-ca", "maker", "演示制章人 CA demo seal-maker CA", "maker", "演示印章制作中心", pki.Maker},
+		{"signer-ca", "signer", "演示签章人 CA demo signer CA", SealName, "演示人力资源和社会保障厅 签章人", pki.Signer},
+	} {
+		if _, err := root.Enrol(ctx, ks.Key(keys.Name(ca.key)), ks, pki.SubCA, name(ca.subject), from, from.AddDate(10, 0, 0)); err != nil {
+			return fmt.Errorf("certify %s: %w", ca.key, err)
+		}
+		sub, err := pki.Open(ctx, ks.Key(keys.Name(ca.key)))
+		if err != nil {
+			return fmt.Errorf("open %s: %w", ca.key, err)
+		}
+		if _, err := sub.Enrol(ctx, ks.Key(keys.Name(ca.leaf)), ks, ca.profile, name(ca.leafSubject), from, from.AddDate(5, 0, 0)); err != nil {
+			return fmt.Errorf("certify %s: %w", ca.leaf, err)
+		}
+		if err := durable.WriteFile(s.Path("trust", ca.role, ca.key+".cer"), sub.Certificate().PEM(), 0o644); err != nil {
+			return err
+		}
+	}
+	ledger, err := keys.PinLive(ctx, ks.Key("checkpoint"))
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(s.LedgerKey, ledger.Public().PEM(), 0o644)
+}
+
+func (s *Site) tls() error {
+	from := s.Options.At.Add(-time.Hour)
+	ca, err := pki.NewTLSAuthority("Sealgate 演示 TLS CA", from, from.AddDate(5, 0, 0))
+	if err != nil {
+		return err
+	}
+	cert, key, err := ca.Server([]string{"localhost", "127.0.0.1", "::1"}, from, from.AddDate(1, 0, 0))
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		durable.WriteFile(s.Path("tls", "ca.pem"), ca.CertificatePEM(), 0o644),
+		durable.WriteFile(s.Path("tls", "server.pem"), cert, 0o644),
+		durable.WriteFile(s.Path("tls", "server.key"), key, durable.Private))
+}
+
+// caller makes the credentials and the configuration of one calling system.
+func (s *Site) caller(id string) error {
+	key, err := gm.GenerateKey()
+	if err != nil {
+		return err
+	}
+	text, err := key.MarshalPEM()
+	if err != nil {
+		return err
+	}
+	hmac := make([]byte, 32)
+	if _, err := rand.Read(hmac); err != nil {
+		return err
+	}
+	s.Systems[id] = key.Public()
+	config := fmt.Sprintf("# 业务系统 %s 的调用配置，供 sealgate call 使用 configuration of a calling system\napp: %s\nsm2_key: %s.pem\nca: ../tls/ca.pem\norg: %q\n",
+		id, id, id, DepartmentUSCC(departmentOf(id)))
+	return errors.Join(
+		durable.WriteFile(s.Path("callers", id+".pem"), text, durable.Private),
+		durable.WriteFile(s.Path("callers", id+".pub"), key.Public().PEM(), 0o644),
+		durable.WriteFile(s.Path("callers", id+".hmac"), base64.StdEncoding.AppendEncode(nil, hmac), durable.Private),
+		durable.WriteFile(s.Path("callers", id+".yaml"), []byte(config), 0o644))
+}
+
+func departmentOf(system string) string {
+	id, _, _ := strings.Cut(system, "-")
+	return id
+}
+
+// takeUp reads what an earlier run made.
+func (s *Site) takeUp() error {
+	for _, id := range Systems() {
+		text, err := os.ReadFile(s.Path("callers", id+".pub"))
+		if err != nil {
+			return err
+		}
+		if s.Systems[id], err = gm.ParsePublicKeyPEM(text); err != nil {
+			return err
+		}
+	}
+	text, err := durable.ReadPrivate(s.Path(TokenFile), 4<<10)
+	if err != nil {
+		return err
+	}
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
+		return fmt.Errorf("%s: no token", s.Path(TokenFile))
+	}
+	s.Token = words[1]
+	return nil
+}
+
+//go:embed sealgate.yaml.tmpl
+var configText string
+
+// writeConfig writes the configuration and the catalogue with today's
+// addresses and dates.
+func (s *Site) writeConfig() error {
+	hmac := map[string]string{}
+	for _, id := range Systems() {
+		hmac[id] = "file:" + s.Path("callers", id+".hmac")
+	}
+	catalogue, err := Catalogue(CatalogueParams{At: s.Options.At, Keys: s.Systems, HMACRefs: hmac, Upstreams: s.Options.Upstreams})
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(s.Path(CatalogueFile), catalogue, 0o644); err != nil {
+		return err
+	}
+	t, err := template.New("config").Parse(configText)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	if err := t.Execute(&text, s); err != nil {
+		return err
+	}
+	return durable.WriteFile(s.Path(ConfigFile), []byte(text.String()), 0o644)
+}
+
+// GatewayURL is the base of the gateway's addresses.
+func (s *Site) GatewayURL() string { return "https://" + loopbackName(s.Options.Gateway) }
+
+// SealerURL is the base of the seal service's addresses.
+func (s *Site) SealerURL() string { return "http://" + s.Options.Sealer }
+
+// AdminURL is the base of the operators' addresses.
+func (s *Site) AdminURL() string { return "http://" + s.Options.Admin }
+
+// loopbackName writes localhost for a loopback address, as the demo's
+// certificate and its users do.
+func loopbackName(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return addr
+	}
+	return net.JoinHostPort("localhost", port)
+}
