@@ -41,11 +41,22 @@ var (
 	ErrStore      = &Error{"SG-KEY-STORE", "the keystore is damaged or was changed"}
 	ErrAccess     = &Error{"SG-KEY-ACCESS", "a key file or folder is open to others or is a link"}
 	ErrSecret     = &Error{"SG-KEY-SECRET", "no such secret"}
+
+	// Of keys that another process holds (keys/vault).
+	ErrUnavailable = &Error{"SG-KEY-UNAVAILABLE", "the key service does not answer"}
+	ErrSealed      = &Error{"SG-KEY-SEALED", "the key service is sealed or not initialised"}
+	ErrForbidden   = &Error{"SG-KEY-FORBIDDEN", "the key service does not allow us this"}
+	ErrLimited     = &Error{"SG-KEY-LIMITED", "the key service takes no more requests for now"}
+	// ErrOutcome is the exception to the rule above: the request was sent and
+	// no answer came. It may have been carried out. A signing request is
+	// repeated only under its ID; after a change of a key, read its Info.
+	ErrOutcome = &Error{"SG-KEY-OUTCOME", "it is not known whether the key service did it"}
 )
 
 // Errors lists every Error above, for tables that must name each code.
 func Errors() []*Error {
 	return []*Error{ErrName, ErrNotFound, ErrExists, ErrPurpose, ErrType, ErrVersion, ErrDisabled, ErrWait,
 		ErrCertificate, ErrExpired, ErrItem, ErrForeignSeal, ErrClock, ErrRequest, ErrBatch, ErrIdempotency,
-		ErrAnswersFull, ErrFault, ErrLocked, ErrPassphrase, ErrWeak, ErrBusy, ErrStore, ErrAccess, ErrSecret}
+		ErrAnswersFull, ErrFault, ErrLocked, ErrPassphrase, ErrWeak, ErrBusy, ErrStore, ErrAccess, ErrSecret,
+		ErrUnavailable, ErrSealed, ErrForbidden, ErrLimited, ErrOutcome}
 }
