@@ -153,13 +153,23 @@ func refusalOf(resp *http.Response) error {
 		DetailZH string `json:"detail_zh"`
 		Detail   string `json:"detail"`
 		Hint     string `json:"hint"`
+		HintZH   string `json:"hint_zh"`
+		Reasons  []struct {
+			ZH    string `json:"zh"`
+			EN    string `json:"en"`
+			FixZH string `json:"fix_zh"`
+			FixEN string `json:"fix_en"`
+		} `json:"reasons"`
 	}
 	if err := json.Unmarshal(text, &p); err != nil || p.Code == "" {
 		p.Detail = "应答不是问题文档 the answer is no problem document"
 	}
 	var hints []string
-	if p.Hint != "" {
-		hints = append(hints, p.Hint)
+	for _, r := range p.Reasons {
+		hints = append(hints, strings.TrimSpace(r.ZH+" "+r.EN+"；"+r.FixZH+" "+r.FixEN))
+	}
+	if p.Hint != "" && len(hints) == 0 {
+		hints = append(hints, strings.TrimSpace(p.HintZH+" "+p.Hint))
 	}
 	refusal := fmt.Errorf("%d %s: %s %s", resp.StatusCode, p.Code, p.DetailZH, p.Detail)
 	if resp.StatusCode >= 500 {
