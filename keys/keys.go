@@ -54,11 +54,11 @@ type Purpose string
 const (
 	SealMaker  Purpose = "seal-maker" // 制章人: signs eSealInfo (GB/T 38540)
 	Seal       Purpose = "seal"       // 签章人: signs TBS_Sign
-	Licence    Purpose = "licence"    // signs status lists of e-licences
+	Licence    Purpose = "licence"    // signs status lists of e-licences and seals
 	Policy     Purpose = "policy"     // signs policy bundles
 	Checkpoint Purpose = "checkpoint" // signs the heads of one audit ledger
 	TSA        Purpose = "tsa"        // signs timestamp tokens (GM/T 0033)
-	CA         Purpose = "ca"         // signs certificates and revocation lists
+	CA         Purpose = "ca"         // signs certificates, revocation lists, OCSP answers
 )
 
 // Purposes lists all purposes in a stable order.
@@ -81,11 +81,11 @@ type Type string
 const (
 	TypeTBS        Type = "tbs"        // DER TBS_Sign of GB/T 38540
 	TypeSealInfo   Type = "sealinfo"   // DER eSealInfo of GB/T 38540
-	TypeStatusList Type = "statuslist" // status list of e-licences
+	TypeStatusList Type = "statuslist" // canonical JSON of a status list of seals or licences
 	TypeCheckpoint Type = "checkpoint" // canonical JSON head of an audit ledger
 	TypeBundle     Type = "bundle"     // manifest of a policy bundle
-	TypeTST        Type = "tst"        // signed attributes of a timestamp token
-	TypeX509       Type = "x509"       // DER TBSCertificate or TBSCertList
+	TypeTST        Type = "tst"        // DER TSTInfo with its signed attributes (gm.TSTItem); see Type.Message
+	TypeX509       Type = "x509"       // DER TBSCertificate, TBSCertList or ResponseData of OCSP
 )
 
 // Types lists all types in a stable order.

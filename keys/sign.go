@@ -14,6 +14,21 @@ const (
 	MaxID       = 128     // Request.ID, bytes
 )
 
+// Message returns the bytes of an item that the signature covers: all of it,
+// except for a timestamp, whose item carries the TSTInfo beside the signed
+// attributes so that the engine can read what it signs (see gm.TSTItem). It is
+// what verifies a Signature: public.Verify(message, signature.Value).
+func (t Type) Message(item []byte) ([]byte, error) {
+	if t != TypeTST {
+		return item, nil
+	}
+	_, attrs, err := gm.SplitTSTItem(item)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrItem, err)
+	}
+	return attrs, nil
+}
+
 // Request asks for one signature.
 type Request struct {
 	Type Type
@@ -27,6 +42,29 @@ type Request struct {
 	// none. For 24 h the same ID with the same request gives the same
 	// Signature; with another request it gives ErrIdempotency.
 	ID string
+}
+
+// Check checks the form of a request, whatever key it is for: ErrType for a
+// type that does not exist, ErrRequest for the rest.
+func (r Request) Check() error {
+	if _, err := ParseType(string(r.Type)); err != nil {
+		return err
+	}
+	if r.KeyVersion < 1 {
+		return fmt.Errorf("%w: no key version is named", ErrRequest)
+	}
+	if len(r.Item) == 0 || len(r.Item) > MaxItemSize {
+		return fmt.Errorf("%w: an item has 1 to %d bytes, not %d", ErrRequest, MaxItemSize, len(r.Item))
+	}
+	if len(r.ID) > MaxID {
+		return fmt.Errorf("%w: an id has at most %d bytes", ErrRequest, MaxID)
+	}
+	for i := range len(r.ID) {
+		if r.ID[i] < 0x21 || r.ID[i] > 0x7e {
+			return fmt.Errorf("%w: an id has only bytes 0x21 to 0x7E", ErrRequest)
+		}
+	}
+	return nil
 }
 
 // Signature is the answer to one Request.
@@ -136,6 +174,21 @@ func (p *Pinned) SignCheckpoint(ctx context.Context, checkpoint []byte) ([]byte,
 	return p.sign(ctx, TypeCheckpoint, checkpoint)
 }
 
+// SignTST signs a timestamp: the DER SET OF signed attributes that names the
+// digest of the DER TSTInfo.
+func (p *Pinned) SignTST(ctx context.Context, info, attrs []byte) ([]byte, error) {
+	item, err := gm.TSTItem(info, attrs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrItem, err)
+	}
+	return p.sign(ctx, TypeTST, item)
+}
+
+// SignStatusList signs the canonical JSON of a status list.
+func (p *Pinned) SignStatusList(ctx context.Context, list []byte) ([]byte, error) {
+	return p.sign(ctx, TypeStatusList, list)
+}
+
 // X509 returns the function with which gm.CreateCertificate and
 // gm.CreateRevocationList have their structures signed.
 func (p *Pinned) X509(ctx context.Context) gm.SignFunc {
@@ -150,7 +203,11 @@ func (p *Pinned) sign(ctx context.Context, t Type, item []byte) ([]byte, error) 
 	if s.KeyVersion != p.version.Number || s.Fingerprint != p.version.Fingerprint() {
 		return nil, fmt.Errorf("%w: another key or version answered", ErrFault)
 	}
-	if err := p.version.Public.Verify(item, s.Value); err != nil {
+	message, err := t.Message(item)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.version.Public.Verify(message, s.Value); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFault, err)
 	}
 	return s.Value, nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -55,7 +56,9 @@ type Certificate struct {
 	MaxPathLen     int // -1: no limit
 	SubjectKeyID   []byte
 	AuthorityKeyID []byte
-	TimeStamping   bool // extended key usage timeStamping is present
+	TimeStamping   bool // extended key usage timeStamping is critical and alone (RFC 3161 section 2.3)
+	OCSPSigning    bool // extended key usage OCSPSigning is present (RFC 6960 section 4.2.2.2)
+	OCSPNoCheck    bool // whoever issued it vouches that it needs no revocation check while it lasts
 	CRLURLs        []string
 	OCSPURLs       []string
 	Critical       []asn1.ObjectIdentifier // critical extensions nobody handled
@@ -111,8 +114,12 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 		c.MaxPathLen = x.MaxPathLen
 	}
 	c.SubjectKeyID, c.AuthorityKeyID = x.SubjectKeyId, x.AuthorityKeyId
-	for _, u := range x.ExtKeyUsage {
-		c.TimeStamping = c.TimeStamping || u == smx509.ExtKeyUsageTimeStamping
+	c.OCSPSigning = slices.Contains(x.ExtKeyUsage, smx509.ExtKeyUsageOCSPSigning)
+	for _, e := range x.Extensions {
+		c.OCSPNoCheck = c.OCSPNoCheck || e.Id.Equal(oidOCSPNoCheck)
+		if e.Id.Equal(oidExtKeyUsage) && e.Critical {
+			c.TimeStamping = len(x.UnknownExtKeyUsage) == 0 && slices.Equal(x.ExtKeyUsage, []smx509.ExtKeyUsage{smx509.ExtKeyUsageTimeStamping})
+		}
 	}
 	c.CRLURLs, c.OCSPURLs = x.CRLDistributionPoints, x.OCSPServer
 	c.Critical = x.UnhandledCriticalExtensions

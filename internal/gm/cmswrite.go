@@ -24,6 +24,8 @@ type SignedDataTemplate struct {
 	ContentType asn1.ObjectIdentifier
 	// Certificates go inside; the first is the signer's.
 	Certificates []*Certificate
+	// OmitCertificates leaves all of them out: whoever verifies has them.
+	OmitCertificates bool
 	// SigningTime is written as a signed attribute unless it is zero.
 	SigningTime time.Time
 	// SignedAttrs are added to contentType, messageDigest and signingTime.
@@ -69,11 +71,13 @@ func CreateSignedData(t SignedDataTemplate, sign SignFunc) ([]byte, error) {
 						b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { b.AddASN1OctetString(t.Document) })
 					}
 				})
-				b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) {
-					for _, c := range t.Certificates {
-						b.AddBytes(c.Raw)
-					}
-				})
+				if !t.OmitCertificates {
+					b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) {
+						for _, c := range t.Certificates {
+							b.AddBytes(c.Raw)
+						}
+					})
+				}
 				b.AddASN1(casn1.SET, func(b *cryptobyte.Builder) {
 					b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
 						b.AddASN1Int64(1)
@@ -98,6 +102,7 @@ func CreateSignedData(t SignedDataTemplate, sign SignFunc) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Certificates = t.Certificates[:1] // also when none is inside
 	if err := s.Verify(t.Document); err != nil {
 		return nil, fmt.Errorf("check new SignedData: %w", err)
 	}

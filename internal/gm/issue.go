@@ -30,12 +30,19 @@ type Template struct {
 	// TimeStamping writes a critical extended key usage holding only
 	// timeStamping (RFC 3161 section 2.3).
 	TimeStamping bool
-	CRLURLs      []string
-	OCSPURLs     []string
+	// OCSPSigning writes the extended key usage OCSPSigning and the extension
+	// id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2): such a certificate speaks
+	// for its issuer about revocation, so it is short-lived.
+	OCSPSigning bool
+	CRLURLs     []string
+	OCSPURLs    []string
 }
 
-var oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-var oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
+var (
+	oidExtKeyUsage  = asn1.ObjectIdentifier{2, 5, 29, 37}
+	oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
+	oidOCSPNoCheck  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
+)
 
 // CreateCertificate issues a certificate for subject, signed by issuer's key
 // through sign. issuer nil makes it self-signed. The result is verified under
@@ -65,6 +72,10 @@ func CreateCertificate(t Template, issuer *Certificate, subject *PublicKey, sign
 			return nil, err
 		}
 		x.ExtraExtensions = []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: v}}
+	}
+	if t.OCSPSigning {
+		x.ExtKeyUsage = []smx509.ExtKeyUsage{smx509.ExtKeyUsageOCSPSigning}
+		x.ExtraExtensions = append(x.ExtraExtensions, pkix.Extension{Id: oidOCSPNoCheck, Value: asn1.NullBytes})
 	}
 	parent, signer := x, subject
 	if issuer != nil {

@@ -10,8 +10,9 @@
 //   - replication: Invalidate, when another process changed an entry.
 //
 // What the engine signs it has parsed itself: DER TBS_Sign and eSealInfo of
-// GB/T 38540, TBSCertificate and TBSCertList of RFC 5280 (GB/T 20518), and the
-// canonical JSON of a ledger checkpoint. It checks purpose, key version,
+// GB/T 38540, TBSCertificate and TBSCertList of RFC 5280 (GB/T 20518),
+// ResponseData of RFC 6960, TSTInfo with its signed attributes of RFC 3161, and
+// the canonical JSON of a ledger checkpoint or a status list of seals. It checks purpose, key version,
 // certificate, seal identity and clock, computes ZA and the digest of
 // GB/T 32918.2 itself, and verifies every signature before it returns it.
 //
@@ -29,6 +30,7 @@ package engine
 
 import (
 	"context"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -64,6 +66,9 @@ type Config struct {
 	// each); when it is reached, requests with a new ID are refused until old
 	// ones expire. 0 is DefaultMaxAnswers.
 	MaxAnswers int
+	// TSTPolicies are the policies that timestamps may name; empty allows any
+	// one policy, since what a policy promises is not for the key to know.
+	TSTPolicies []asn1.ObjectIdentifier
 	// Software marks the keys' Info: kept by a program, not by Vault.
 	Software bool
 }

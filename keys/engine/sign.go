@@ -34,7 +34,7 @@ func (e *Engine) sign(ctx context.Context, name keys.Name, rs []keys.Request) ([
 	out := make([]keys.Result, len(rs))
 	hashes := make([]requestHash, len(rs))
 	for i, q := range rs {
-		if out[i].Err = checkRequest(q); out[i].Err == nil && q.ID != "" {
+		if out[i].Err = q.Check(); out[i].Err == nil && q.ID != "" {
 			hashes[i] = hashRequest(q)
 		}
 	}
@@ -73,36 +73,18 @@ func (e *Engine) signOne(r *record, q keys.Request, now time.Time) (keys.Signatu
 	if err := e.check(v, q, now); err != nil {
 		return keys.Signature{}, err
 	}
-	sig, err := v.private.Sign(q.Item)
+	message, err := q.Type.Message(q.Item)
+	if err != nil {
+		return keys.Signature{}, err
+	}
+	sig, err := v.private.Sign(message)
 	if err != nil {
 		return keys.Signature{}, fmt.Errorf("sign with key %s: %w", r.Name, err)
 	}
-	if err := v.Public.Verify(q.Item, sig); err != nil {
+	if err := v.Public.Verify(message, sig); err != nil {
 		return keys.Signature{}, fmt.Errorf("%w: key %s: %w", keys.ErrFault, r.Name, err)
 	}
 	return keys.Signature{Value: sig, KeyVersion: v.Number, Fingerprint: v.Fingerprint()}, nil
-}
-
-// checkRequest checks the form of a request, whatever key it is for.
-func checkRequest(q keys.Request) error {
-	if _, err := keys.ParseType(string(q.Type)); err != nil {
-		return err
-	}
-	if q.KeyVersion < 1 {
-		return fmt.Errorf("%w: no key version is named", keys.ErrRequest)
-	}
-	if len(q.Item) == 0 || len(q.Item) > keys.MaxItemSize {
-		return fmt.Errorf("%w: an item has 1 to %d bytes, not %d", keys.ErrRequest, keys.MaxItemSize, len(q.Item))
-	}
-	if len(q.ID) > keys.MaxID {
-		return fmt.Errorf("%w: an id has at most %d bytes", keys.ErrRequest, keys.MaxID)
-	}
-	for i := range len(q.ID) {
-		if q.ID[i] < 0x21 || q.ID[i] > 0x7e {
-			return fmt.Errorf("%w: an id has only bytes 0x21 to 0x7E", keys.ErrRequest)
-		}
-	}
-	return nil
 }
 
 // each calls f(0) … f(n-1), on all CPUs when there are enough of them.

@@ -63,6 +63,7 @@ func Run(t *testing.T, o Options) {
 		{"a seal key signs a sound TBS and refuses all others", testTBS},
 		{"a maker key signs a sound seal and refuses all others", testSealInfo},
 		{"a checkpoint key signs a sound checkpoint and refuses all others", testCheckpoint},
+		{"a timestamp key signs the time and nothing else", testTimestamps},
 		{"a CA signs its root, then certificates within its rights", testCertificates},
 		{"a CA signs revocation lists of its own", testRevocationLists},
 		{"a batch answers in order and item by item", testBatch},
@@ -162,7 +163,8 @@ func (e *env) verified(info keys.Info, item []byte, s keys.Signature, err error)
 	if s.Fingerprint != v.Fingerprint() {
 		e.Error("the fingerprint is of another key")
 	}
-	if err := v.Public.Verify(item, s.Value); err != nil {
+	message := must[[]byte](e)(info.Purpose.Signs().Message(item))
+	if err := v.Public.Verify(message, s.Value); err != nil {
 		e.Error(err)
 	}
 }

@@ -31,6 +31,8 @@ func (e *env) sound(info keys.Info, salt byte) []byte {
 		return e.checkpoint(uint64(salt))
 	case keys.CA:
 		return e.leafTBS(v.Certificate, templateFor(keys.Seal))
+	case keys.TSA:
+		return e.timestamp(v.Certificate, func(i *gm.TSTInfo) { i.Serial.SetInt64(int64(salt) + 1) })
 	}
 	return nil
 }
