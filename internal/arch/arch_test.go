@@ -27,15 +27,15 @@ const module = "github.com/sealgate/sealgate"
 // level orders the packages: a package imports lower levels only. A folder may
 // also import its parent package when the parent is lower or level.
 var level = map[string]int{
-	"cmd/sealgate": 7,
+	"cmd/sealgate": 7, "cmd/sealgate-vault-plugin": 7,
 
 	"internal/demo": 6,
 
-	"gateway": 5, "seal/server": 5, "internal/store": 5,
+	"gateway": 5, "seal/server": 5, "internal/store": 5, "keys/plugin": 5,
 
-	"policy/engine": 4, "keys/local": 4,
+	"policy/engine": 4, "keys/local": 4, "keys/vault": 4,
 
-	"seal": 3, "gateway/mask": 3, "internal/identity": 3, "keys/engine": 3, "keys/pki": 3,
+	"seal": 3, "gateway/mask": 3, "internal/identity": 3, "keys/engine": 3, "keys/pki": 3, "keys/wire": 3,
 
 	"seal/ses": 2, "seal/ofd": 2, "seal/stamp": 2, "keys": 2, "keys/trust": 2, "gateway/catalog": 2,
 

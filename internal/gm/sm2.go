@@ -261,17 +261,14 @@ func (k *PrivateKey) String() string { return "gm.PrivateKey(redacted)" }
 func (k *PrivateKey) GoString() string { return k.String() }
 
 func fromECDSA(k *ecdsa.PublicKey) (*PublicKey, error) {
-	if k == nil || k.X == nil || k.Y == nil || !sm2.IsSM2PublicKey(k) {
+	if !sm2.IsSM2PublicKey(k) {
 		return nil, fmt.Errorf("%w: not on the SM2 curve", ErrKey)
 	}
-	var point [65]byte
-	point[0] = 4
-	if k.X.Sign() < 0 || k.Y.Sign() < 0 || k.X.BitLen() > 256 || k.Y.BitLen() > 256 {
-		return nil, fmt.Errorf("%w: coordinates out of range", ErrKey)
+	e, err := sm2.PublicKeyToECDH(k)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	k.X.FillBytes(point[1:33])
-	k.Y.FillBytes(point[33:])
-	return NewPublicKey(point[:])
+	return NewPublicKey(e.Bytes())
 }
 
 // messageSigner lets gmsm's certificate writers sign through a function that

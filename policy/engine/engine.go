@@ -65,9 +65,8 @@ type Engine struct {
 	builtins map[string]*topdown.Builtin
 	keys     inputKeys
 
-	stable  *stage
-	call    *stage // nil: the policy has no per-call stage
-	reasons bool
+	stable *stage
+	call   *stage // nil: the policy has no per-call stage
 
 	uncacheable string // why nothing is remembered; empty: decisions are
 	cache       *cache

@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"context"
 	"io/fs"
 	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -41,8 +41,14 @@ func TestShippedRulesPassTheirTestsWithEveryRuleCovered(t *testing.T) {
 	coverage := cover.New()
 	names := append(callBuiltins(), "internal.test_case", "json.patch")
 	compiler := ast.NewCompiler().WithCapabilities(capabilities(names, nil)).WithStrict(true)
-	results, err := tester.NewRunner().SetCompiler(compiler).RaiseBuiltinErrors(true).SetModules(modules).
-		SetCoverageQueryTracer(coverage).Run(context.Background(), modules)
+	store := inmem.New()
+	txn, err := store.NewTransaction(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Abort(t.Context(), txn)
+	results, err := tester.NewRunner().SetStore(store).SetCompiler(compiler).RaiseBuiltinErrors(true).SetModules(modules).
+		SetCoverageQueryTracer(coverage).RunTests(t.Context(), txn)
 	if err != nil {
 		t.Fatal(err)
 	}

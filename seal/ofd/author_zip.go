@@ -35,6 +35,7 @@ func (z *authorZip) add(name string, data []byte) {
 	}
 	const utf8Names = 0x800
 	header := &zip.FileHeader{
+		//lint:ignore SA1019 raw entries take this field; Modified would add an extra field
 		Name: name, Flags: utf8Names, Method: zip.Store, ModifiedDate: z.date,
 		CRC32: crc32.ChecksumIEEE(data), UncompressedSize64: uint64(len(data)),
 		CreatorVersion: 20, ReaderVersion: 20,

@@ -12,7 +12,6 @@ import (
 // XML, which is only checked, and expects the code.
 func TestHostileXMLIsRefusedWithItsCode(t *testing.T) {
 	format, dtd := []Code{CodeXMLFormat}, []Code{CodeXMLDTD}
-	const ns = `xmlns:ofd="` + Namespace + `"`
 	nest := func(n int) string { return strings.Repeat("<a>", n) + strings.Repeat("</a>", n) }
 	attrs := func(n int) string {
 		var b strings.Builder
