@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,28 +19,6 @@ import (
 	"github.com/sealgate/sealgate/internal/problem"
 	"github.com/sealgate/sealgate/policy"
 )
-
-// NewTransport returns the transport to upstreams: kept-alive connections, no
-// proxy from the environment, no decompression behind our back, bounded heads.
-// It follows no redirect, because a transport never does.
-//
-// BUG(net/http): when an upstream sends more than its answer on a kept-alive
-// connection, net/http prints those bytes through the standard logger. A
-// program that runs a gateway discards that logger (log.SetOutput); Sealgate's
-// own logs go through slog.
-func NewTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                  nil,
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true,
-		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        15 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-}
 
 // serve takes an admitted call to its end.
 func (c *call) serve() {
@@ -86,14 +62,7 @@ func (c *call) ask(ctx context.Context) (*http.Response, error) {
 		return nil, &upstreamError{code: "SG-UPSTREAM-PROTOCOL", why: "path cannot be sent as it was signed"}
 	}
 	body := httpserve.Body(c.r)
-	req := (&http.Request{
-		Method: c.match.Method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: c.requestHeader(body), ContentLength: int64(len(body)),
-		// A body without GetBody keeps the transport from sending a request a
-		// second time when a kept-alive connection dies: the ledger has one.
-		Body: io.NopCloser(bytes.NewReader(body)),
-	}).WithContext(ctx)
-	return c.cfg.Transport.RoundTrip(req)
+	return roundTrip(ctx, c.cfg.Transport, c.match.Method, u, c.requestHeader(body), body)
 }
 
 // upstreamURL is the catalogue's URL with the bound segments and the query in

@@ -456,7 +456,12 @@ func TestHostileUpstreamLeaksNothing(t *testing.T) {
 				if err != nil {
 					mu.Lock()
 					defer mu.Unlock()
-					t.Error(err)
+					t.Errorf("%v: %s", err, a.problem.Code)
+					for line := range strings.SplitSeq(w.logs.String(), "\n") {
+						if a.problem.RequestID != "" && strings.Contains(line, a.problem.RequestID) {
+							t.Log(line)
+						}
+					}
 				}
 			})
 		}
