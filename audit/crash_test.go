@@ -167,7 +167,7 @@ func (s recordingSigner) SignCheckpoint(ctx context.Context, text []byte) ([]byt
 func recordHistory(t *testing.T, s *keySigner) (*history, Config) {
 	h := new(history)
 	c := testConfig(t, filepath.Join(t.TempDir(), "ledger"), s)
-	c.SegmentSize, c.CheckpointEvery, c.Signer = 10<<10, time.Millisecond, recordingSigner{s, h}
+	c.SegmentSize, c.CheckpointEvery, c.Signer = 22<<10, time.Millisecond, recordingSigner{s, h}
 	for run := range 2 {
 		l, err := open(c, h.step)
 		must(t, err)
@@ -199,7 +199,7 @@ func TestPowerLossAtAnyMomentKeepsAcknowledgedRecordsAndSignedTrees(t *testing.T
 	h, c := recordHistory(t, s)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	torn := 0
-	tries := 3
+	tries := 2
 	if testing.Short() {
 		tries = 1
 	}

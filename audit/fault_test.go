@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -70,6 +71,7 @@ func story(c Config, step func(storageStep, func() error) error) (acknowledged m
 	}
 	for i := range 24 {
 		r := testRecord(i)
+		r.Five.Purpose = strings.Repeat("p", 500-20*i) // what fails is longer than what comes next
 		receipt, err := l.Append(context.Background(), r)
 		if errors.Is(err, ErrFull) { // a caller refuses the call; the next one comes
 			continue
@@ -190,21 +192,54 @@ func TestFailedSyncIsNeverRetriedAndNothingMoreIsAcknowledged(t *testing.T) {
 	}
 }
 
+func TestWriteThatFailedForSpaceLeavesNothingBehindTheNextRecord(t *testing.T) {
+	c := faultConfig(t, newSigner(t))
+	c.SegmentSize = 1 << 20
+	var failing atomic.Bool
+	l, err := open(c, func(st storageStep, do func() error) error {
+		if err := quick(st, do); err != nil {
+			return err
+		}
+		if st.op == "write" && failing.Load() {
+			return syscall.ENOSPC // although all of it is there
+		}
+		return nil
+	})
+	must(t, err)
+	long := testRecord(0)
+	for i := range 100 {
+		long.Fields.Shown = append(long.Fields.Shown, fmt.Sprintf("data.field%d", i))
+	}
+	failing.Store(true)
+	if _, err := l.Append(context.Background(), long); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	failing.Store(false)
+	_, err = l.Append(context.Background(), testRecord(1))
+	must(t, err)
+	r, err := Verify(c.Dir, VerifyOptions{}) // as a kill now would leave it
+	if err != nil || !r.OK || r.Size != 1 || r.Torn != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	must(t, l.Close())
+}
+
 func TestBlockedDiskRefusesAfterTheWaitAndKeepsMemoryBounded(t *testing.T) {
 	s := newSigner(t)
 	c := faultConfig(t, s)
-	c.Wait, c.Queue = 30*time.Millisecond, 4
+	c.Queue = 4
 	var block atomic.Bool
 	release := make(chan struct{})
 	l, err := open(c, func(st storageStep, do func() error) error {
 		if st.op == "write" && block.Load() {
 			<-release
 		}
-		return do()
+		return quick(st, do)
 	})
 	must(t, err)
 	_, err = l.Append(context.Background(), testRecord(0))
 	must(t, err)
+	l.Config.Wait = 30 * time.Millisecond
 	block.Store(true)
 	var unknown, notWritten atomic.Int32
 	var wg sync.WaitGroup

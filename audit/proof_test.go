@@ -49,6 +49,21 @@ func TestEveryRecordCanBeProvedAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestProofOfARecordInAnothersPlaceIsRefused(t *testing.T) {
+	s := newSigner(t)
+	r := fullRecord() // has seq 42
+	text, err := r.Canonical()
+	must(t, err)
+	c := Checkpoint{Log: "x", Size: 1, Time: time.Unix(0, 0).UTC()}
+	copy(c.Root[:], sm3Hasher{}.HashLeaf(text))
+	signed, err := signCheckpoint(context.Background(), s, s.key.Public(), c)
+	must(t, err)
+	p := &Inclusion{Index: 0, Record: text, Signed: signed}
+	if err := p.Verify(s.key.Public()); !errors.Is(err, ErrProof) {
+		t.Errorf("record 42 was proved to be record 0: %v", err)
+	}
+}
+
 func TestLaterCheckpointsContinueEarlierOnes(t *testing.T) {
 	c, _ := fill(t, 0, func(c *Config) { c.SegmentSize = 4 << 10 })
 	head, err := ReadHead(c.Dir)

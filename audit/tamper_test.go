@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -120,8 +122,10 @@ func TestEveryFlippedBitIsFoundAndItsRecordNamed(t *testing.T) {
 // forged is a ledger taken apart, for somebody who can compute every checksum
 // and lacks only the signing key.
 type forged struct {
-	log     string
-	batches []forgedBatch
+	log      string
+	batches  []forgedBatch
+	subtrees func([][]byte) [][]byte // nil: true ones
+	shift    uint64                  // added to the number of records before a batch
 }
 
 type forgedBatch struct {
@@ -171,7 +175,11 @@ func (f *forged) put(t testing.TB) image {
 	segment, name := -1, ""
 	frame := func(kind byte, count int, body []byte) {
 		b := append(beginFrame(nil), body...)
-		previous = endFrame(b, kind, tree.End(), count, previous)
+		before := tree.End()
+		if kind == frameB {
+			before += f.shift
+		}
+		previous = endFrame(b, kind, before, count, previous)
 		m[name] = append(m[name], b...)
 	}
 	for _, b := range f.batches {
@@ -181,6 +189,9 @@ func (f *forged) put(t testing.TB) image {
 			}
 			segment, name = b.segment, segmentName(tree.End())
 			h := header{tree.End(), f.log, tree.Hashes()}
+			if f.subtrees != nil {
+				h.subtrees = f.subtrees(h.subtrees)
+			}
 			frame(frameH, 0, h.append(nil))
 		}
 		body := append([]byte{0, 0, byte(len(b.signed) >> 8), byte(len(b.signed))}, b.signed...)
@@ -272,6 +283,22 @@ func TestForgerWithoutTheKeyIsFoundBelowEveryCheckpoint(t *testing.T) {
 				}
 			}
 			return -1
+		},
+		"frames with other counts": func(f *forged, b, i int) int {
+			f.shift = 1
+			return 0
+		},
+		"headers with other subtrees": func(f *forged, b, i int) int {
+			f.subtrees = func(h [][]byte) (out [][]byte) {
+				for i := range h {
+					out = append(out, h[len(h)-1-i])
+				}
+				if len(out) == 1 {
+					out[0] = hashLeaf([]byte("x"))
+				}
+				return out
+			}
+			return int(firstOf(m.names()[len(m)-1]))
 		},
 		"cut off, with the checkpoints behind": func(f *forged, b, i int) int {
 			at := f.index(b, i)
@@ -399,4 +426,112 @@ func endsClean(t *testing.T, m image) bool {
 	data := m[names[len(names)-1]]
 	f, err := parseFrame(data[len(data)-frameHeader:])
 	return err == nil && f.kind == frameE
+}
+
+// openImage is a ledger as a running or killed writer leaves it: zeros follow.
+func openImage(t *testing.T, records int) (Config, image) {
+	t.Helper()
+	s := newSigner(t)
+	s.breakWith(errors.New("away")) // no checkpoint gives the damage away
+	c := testConfig(t, filepath.Join(t.TempDir(), "ledger"), s)
+	l, err := open(c, quick)
+	must(t, err)
+	for i := range records {
+		_, err := l.Append(context.Background(), testRecord(i))
+		must(t, err)
+	}
+	m := readImage(t, c.Dir)
+	_ = l.Close()
+	return c, m
+}
+
+func TestDamageBeforeTheLastFrameIsNotTakenForATornEnd(t *testing.T) {
+	c, m := openImage(t, 10)
+	name := segmentName(0)
+	used := len(bytes.TrimRight(m[name], "\x00"))
+	first, err := parseFrame(m[name])
+	must(t, err)
+	var lastFrame int
+	for off := 0; off < used; {
+		f, err := parseFrame(m[name][off:])
+		must(t, err)
+		lastFrame, off = off, off+f.size
+	}
+	rnd := rand.New(rand.NewPCG(11, 12))
+	for range 200 {
+		off := first.size + rnd.IntN(lastFrame-first.size)
+		bad := image{name: bytes.Clone(m[name])}
+		bad[name][off] ^= 1 << rnd.IntN(8)
+		bad.write(t, c.Dir)
+		if r, err := Verify(c.Dir, VerifyOptions{}); err != nil || r.OK {
+			t.Fatalf("flip at %d: %+v, %v", off, r, err)
+		}
+		if _, err := open(c, quick); !errors.Is(err, ErrBroken) {
+			t.Fatalf("flip at %d: open: %v", off, err)
+		}
+	}
+	// Far behind the end nothing can be torn.
+	bad := image{name: append(bytes.Clone(m[name]), make([]byte, 4<<20)...)}
+	bad[name][len(bad[name])-100] = 1
+	bad.write(t, c.Dir)
+	if r, err := Verify(c.Dir, VerifyOptions{}); err != nil || r.OK {
+		t.Errorf("a byte far behind the end: %+v, %v", r, err)
+	}
+}
+
+func TestFileMadeOfFrameMarksKeepsNobodyBusy(t *testing.T) {
+	c, m := openImage(t, 1)
+	name := segmentName(0)
+	used := len(bytes.TrimRight(m[name], "\x00"))
+	mark := []byte{0xff, 'S', 'G', 'B', 0, 0x10, 0, 0}
+	bad := image{name: append(bytes.Clone(m[name][:used+1]), bytes.Repeat(mark, 200_000)...)}
+	bad[name] = append(bad[name], make([]byte, 100)...)
+	bad.write(t, c.Dir)
+	start := time.Now()
+	if r, err := Verify(c.Dir, VerifyOptions{}); err != nil || r.OK {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+func TestCopyTakenWhileTheWriterWorkedIsTakenAgain(t *testing.T) {
+	_, m := openImage(t, 5)
+	name := segmentName(0)
+	whole := m[name]
+	f, err := parseFrame(whole)
+	must(t, err)
+	hole := bytes.Clone(whole) // the copy met the second frame before it was written, the third after
+	clear(hole[f.size+10 : f.size+60])
+	copies := [][]byte{hole, whole}
+	s := &scanner{read: func(string) ([]byte, error) {
+		c := copies[0]
+		copies = copies[min(1, len(copies)-1):]
+		return c, nil
+	}}
+	if err := s.scan([]string{name}); err != nil || s.count != 5 {
+		t.Errorf("%d records, %v", s.count, err)
+	}
+}
+
+func TestRoomForAnEndMarkIsAlwaysKept(t *testing.T) {
+	for short := range frameHeader + 2 {
+		d := &disk{dir: t.TempDir(), step: quick}
+		w := &writer{disk: d, log: "x", maxSize: 1 << 30, tree: newTree()}
+		must(t, w.newSegment())
+		var b batch
+		b.begin(nil)
+		b.add(make([]byte, int(w.room-w.off)-len(b.frame)-entryHeader-1-short))
+		if want := w.room - w.off - int64(short); int64(len(b.frame)) != want {
+			t.Fatalf("frame of %d bytes, want %d", len(b.frame), want)
+		}
+		must(t, w.write(&b))
+		data, err := d.read(w.file.name)
+		must(t, err)
+		if rest := data[w.off:]; len(rest) < frameHeader || len(bytes.Trim(rest, "\x00")) > 0 {
+			t.Errorf("%d bytes stand behind the last frame", len(rest))
+		}
+		w.close()
+	}
 }
