@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealgate/sealgate/audit"
 	"github.com/sealgate/sealgate/internal/durable"
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/keys"
@@ -20,12 +21,14 @@ import (
 // runKeys manages the keys of the store that a configuration names.
 func runKeys(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "keys", args,
-		action{"create", keysCreate}, action{"list", keysList}, action{"csr", keysCSR}, action{"install-cert", keysInstall})
+		action{"create", keysCreate}, action{"list", keysList}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
+		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy})
 }
 
-// withKeystore parses args, wants n operands (-1: one or more after the first),
-// and runs f on the open keystore.
-func withKeystore(ctx context.Context, fs *flag.FlagSet, configPath *string, args []string, atLeast int, what string, create bool,
+// withKeystore parses args, wants that many operands at least, and runs f on the
+// open keystore. An act that changes keys (change not empty) is recorded as
+// "key."+change in the ledger before it happens.
+func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *string, args []string, atLeast int, what, change string,
 	f func(ks *local.Keystore, operands []string) error) (err error) {
 	operands, err := parse(fs, args)
 	if err != nil {
@@ -38,12 +41,45 @@ func withKeystore(ctx context.Context, fs *flag.FlagSet, configPath *string, arg
 	if err != nil {
 		return err
 	}
-	ks, err := openKeystore(ctx, c.Keys, create)
+	ks, err := openKeystore(ctx, c.Keys, change == "create")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ks.Close()) }()
+	s := &site{config: c, keys: ks}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if change != "" {
+		if err := recordKeyChange(ctx, e, s, change, operands[0]); err != nil {
+			return err
+		}
+	}
 	return f(ks, operands)
+}
+
+// recordKeyChange writes the intent of an act on a key. Only before the
+// checkpoint key exists is there no ledger to write to; that is said aloud.
+func recordKeyChange(ctx context.Context, e env, s *site, change, name string) error {
+	checkpoint, err := keys.ParseName(or2(s.config.Audit.CheckpointKey, "checkpoint"))
+	if err != nil {
+		return usage(err)
+	}
+	if info, err := s.keys.Info(ctx, checkpoint); errors.Is(err, keys.ErrNotFound) || err == nil && info.Live == 0 {
+		fmt.Fprintf(e.stderr, "hint: 未记账：检查点密钥 %s 尚未就绪 not recorded: there is no checkpoint key yet\n", checkpoint)
+		return nil
+	} else if err != nil {
+		return keyError(err)
+	}
+	if err := s.openLedger(ctx); err != nil {
+		return err
+	}
+	if _, err := keyName(name); err != nil {
+		return err
+	}
+	record := audit.Record{Type: audit.Type("key." + change), Actor: audit.Actor{Kind: "service", ID: s.config.Node},
+		Object: audit.Object{Kind: "key", ID: name}, Outcome: audit.Allowed}
+	if _, err := s.ledger.Append(ctx, record); err != nil {
+		return undecided(err, "账本不可写，未改动密钥 the ledger cannot be written: no key was changed")
+	}
+	return nil
 }
 
 func keyName(s string) (keys.Name, error) {
@@ -58,7 +94,7 @@ func keysCreate(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys create")
 	cfg := fs.String("config", "", "configuration file")
 	purpose := fs.String("purpose", "", "what the key is for; fixed for ever")
-	return withKeystore(ctx, fs, cfg, args, 1, "-purpose PURPOSE NAME", true, func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 1, "-purpose PURPOSE NAME", "create", func(ks *local.Keystore, operands []string) error {
 		p, err := keys.ParsePurpose(*purpose)
 		if err != nil {
 			var all []string
@@ -88,7 +124,7 @@ func keysList(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys list")
 	cfg := fs.String("config", "", "configuration file")
 	asJSON := fs.Bool("json", false, "one JSON object a line")
-	return withKeystore(ctx, fs, cfg, args, 0, "", false, func(ks *local.Keystore, _ []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 0, "", "", func(ks *local.Keystore, _ []string) error {
 		names, err := ks.List(ctx)
 		if err != nil {
 			return keyError(err)
@@ -152,7 +188,7 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 	cfg := fs.String("config", "", "configuration file")
 	subject := fs.String("subject", "", "subject such as C=CN,O=…,CN=…")
 	out := fs.String("o", "", "output file; stdout when left out")
-	return withKeystore(ctx, fs, cfg, args, 1, "-subject CN=… NAME", false, func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 1, "-subject CN=… NAME", "", func(ks *local.Keystore, operands []string) error {
 		dn, err := parseSubject(*subject)
 		if err != nil {
 			return usage(err, "-subject C=CN,O=省政务服务局,CN=签章人")
@@ -184,7 +220,7 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 func keysInstall(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys install-cert")
 	cfg := fs.String("config", "", "configuration file")
-	return withKeystore(ctx, fs, cfg, args, 2, "NAME CERT...", false, func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 2, "NAME CERT...", "certificate", func(ks *local.Keystore, operands []string) error {
 		name, err := keyName(operands[0])
 		if err != nil {
 			return err
@@ -215,6 +251,36 @@ func keysInstall(ctx context.Context, e env, args []string) error {
 		printKey(e, info)
 		return nil
 	})
+}
+
+// keysAct is an act on one key that takes nothing but its name.
+func keysAct(ctx context.Context, e env, args []string, action, change string, f func(*local.Keystore, keys.Name) (keys.Info, error)) error {
+	fs := newFlags("keys " + action)
+	cfg := fs.String("config", "", "configuration file")
+	return withKeystore(ctx, e, fs, cfg, args, 1, "NAME", change, func(ks *local.Keystore, operands []string) error {
+		name, err := keyName(operands[0])
+		if err != nil {
+			return err
+		}
+		info, err := f(ks, name)
+		if err != nil {
+			return keyError(err)
+		}
+		printKey(e, info)
+		return nil
+	})
+}
+
+func keysRotate(ctx context.Context, e env, args []string) error {
+	return keysAct(ctx, e, args, "rotate", "rotate", func(ks *local.Keystore, n keys.Name) (keys.Info, error) { return ks.Rotate(ctx, n) })
+}
+
+func keysDisable(ctx context.Context, e env, args []string) error {
+	return keysAct(ctx, e, args, "disable", "disable", func(ks *local.Keystore, n keys.Name) (keys.Info, error) { return ks.Disable(ctx, n) })
+}
+
+func keysDestroy(ctx context.Context, e env, args []string) error {
+	return keysAct(ctx, e, args, "destroy", "destroy", func(ks *local.Keystore, n keys.Name) (keys.Info, error) { return ks.Destroy(ctx, n) })
 }
 
 // parseSubject reads C=CN,O=…,CN=…; a backslash escapes a comma.
