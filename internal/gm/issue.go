@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/emmansun/gmsm/smx509"
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // SignFunc signs one to-be-signed DER structure (never a digest) and returns
@@ -154,18 +155,24 @@ func ParseRequest(data []byte) (*Request, error) {
 
 // RevokedEntry is one line of a revocation list.
 type RevokedEntry struct {
-	Serial *big.Int
-	At     time.Time
-	Reason int // RFC 5280 section 5.3.1
+	Serial  *big.Int
+	At      time.Time
+	Reason  int       // RFC 5280 section 5.3.1; 0 also when none is given
+	Invalid time.Time // invalidityDate: since when the key is suspect; zero when not given
 }
 
 // RevocationList is a certificate revocation list (RFC 5280 section 5).
 type RevocationList struct {
 	Raw, RawTBS, RawIssuer []byte
-	Number                 *big.Int
+	AuthorityKeyID         []byte
+	Number                 *big.Int // nil when absent
 	ThisUpdate, NextUpdate time.Time
-	Revoked                []RevokedEntry
-	Signature              []byte
+	Scope                  ListScope
+	// KeepsExpired: certificates that ended after this time stay on the list
+	// (expiredCertsOnCRL of X.509); zero: they leave it when they end.
+	KeepsExpired time.Time
+	Revoked      []RevokedEntry
+	Signature    []byte
 }
 
 // CreateRevocationList makes a revocation list of issuer, signed through sign.
@@ -176,8 +183,17 @@ func CreateRevocationList(number *big.Int, thisUpdate, nextUpdate time.Time, rev
 	}
 	t := &smx509.RevocationList{Number: number, ThisUpdate: thisUpdate.UTC(), NextUpdate: nextUpdate.UTC(), SignatureAlgorithm: smx509.SM2WithSM3}
 	for _, r := range revoked {
-		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries,
-			smx509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.At.UTC(), ReasonCode: r.Reason})
+		e := smx509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.At.UTC(), ReasonCode: r.Reason}
+		if !r.Invalid.IsZero() {
+			var b cryptobyte.Builder
+			b.AddASN1GeneralizedTime(r.Invalid.UTC())
+			value, err := b.Bytes()
+			if err != nil {
+				return nil, fmt.Errorf("create revocation list: invalidityDate: %w", err)
+			}
+			e.ExtraExtensions = []pkix.Extension{{Id: oidInvalidityDate, Value: value}}
+		}
+		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, e)
 	}
 	der, err := smx509.CreateRevocationList(rand.Reader, t, p, messageSigner{issuer.PublicKey, sign})
 	if err != nil {
@@ -186,25 +202,14 @@ func CreateRevocationList(number *big.Int, thisUpdate, nextUpdate time.Time, rev
 	return ParseRevocationList(der, issuer)
 }
 
-// ParseRevocationList reads a DER revocation list and checks that issuer signed it.
-func ParseRevocationList(der []byte, issuer *Certificate) (*RevocationList, error) {
-	x, err := smx509.ParseRevocationList(der)
+// ParseRevocationList reads a revocation list and checks that issuer signed it.
+func ParseRevocationList(data []byte, issuer *Certificate) (*RevocationList, error) {
+	l, err := ReadRevocationList(data)
 	if err != nil {
-		return nil, fmt.Errorf("read revocation list: %w", err)
+		return nil, err
 	}
-	if x.SignatureAlgorithm != smx509.SM2WithSM3 {
-		return nil, errors.New("revocation list is not signed with SM2 and SM3")
-	}
-	if string(x.RawIssuer) != string(issuer.RawSubject) {
-		return nil, errors.New("revocation list is of another issuer")
-	}
-	if err := issuer.PublicKey.Verify(x.RawTBSRevocationList, x.Signature); err != nil {
-		return nil, fmt.Errorf("check revocation list: %w", err)
-	}
-	l := &RevocationList{Raw: x.Raw, RawTBS: x.RawTBSRevocationList, RawIssuer: x.RawIssuer, Number: x.Number,
-		ThisUpdate: x.ThisUpdate, NextUpdate: x.NextUpdate, Signature: x.Signature}
-	for _, e := range x.RevokedCertificateEntries {
-		l.Revoked = append(l.Revoked, RevokedEntry{Serial: e.SerialNumber, At: e.RevocationTime, Reason: e.ReasonCode})
+	if err := l.CheckSignedBy(issuer); err != nil {
+		return nil, err
 	}
 	return l, nil
 }

@@ -21,15 +21,19 @@ const (
 )
 
 // checkX509 tells a TBSCertificate of version 3, which begins with [0], from a
-// TBSCertList of version 2, which begins with an INTEGER.
+// TBSCertList of version 2, which begins with an INTEGER, and from a
+// ResponseData of OCSP, which begins with the responder's name, [1].
 func (e *Engine) checkX509(v *version, item []byte, now time.Time) error {
 	in := cryptobyte.String(item)
 	var body cryptobyte.String
 	if !in.ReadASN1(&body, casn1.SEQUENCE) || !in.Empty() {
-		return fmt.Errorf("%w: neither TBSCertificate nor TBSCertList", keys.ErrItem)
+		return fmt.Errorf("%w: neither TBSCertificate nor TBSCertList nor ResponseData", keys.ErrItem)
 	}
-	if body.PeekASN1Tag(casn1.INTEGER) {
+	switch {
+	case body.PeekASN1Tag(casn1.INTEGER):
 		return e.checkCRL(v, body, now)
+	case body.PeekASN1Tag(casn1.Tag(1).ContextSpecific().Constructed()):
+		return e.checkOCSP(v, item, now)
 	}
 	return e.checkCertificate(v, item, now)
 }
