@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // runConfig checks configuration files as serve would, without starting anything.
@@ -28,7 +29,7 @@ func configCheck(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := loadParts(ctx, c); err != nil {
+	if _, err := loadParts(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.stdout, "%s: 正确 ok\n", *path)

@@ -61,17 +61,17 @@ func runDemo(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openSite(ctx, c)
+	logs := newLog(e.stderr)
+	if a.tour {
+		logs = slog.New(slog.DiscardHandler)
+	}
+	s, err := openSite(ctx, c, logs)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := makeDemoSeal(ctx, s, site); err != nil {
 		return err
-	}
-	logs := slog.New(slog.DiscardHandler)
-	if !a.tour {
-		logs = newLog(e.stderr)
 	}
 	r, err := startRoles(ctx, s, logs)
 	if err != nil {

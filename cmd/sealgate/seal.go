@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -102,7 +103,7 @@ func (a *sealArgs) local(ctx context.Context, document []byte) (_ []byte, err er
 	if err != nil {
 		return nil, err
 	}
-	s, err := openSite(ctx, c)
+	s, err := openSite(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"log/slog"
 	"os"
 	"time"
 
@@ -125,7 +126,7 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openSite(ctx, c)
+	s, err := openSite(ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

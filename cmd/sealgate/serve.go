@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 
 	"github.com/sealgate/sealgate/keys/local"
@@ -29,13 +30,14 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 	if err := local.HardenProcess(); err != nil {
 		fmt.Fprintf(e.stderr, "sealgate serve: 内存未加固 memory is not hardened: %s\n", oneLine(err.Error()))
 	}
-	s, err := openSite(ctx, c)
+	logs := newLog(e.stderr)
+	s, err := openSite(ctx, c, logs)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	fmt.Fprintln(e.stderr, local.Banner)
-	r, err := startRoles(ctx, s, newLog(e.stderr))
+	r, err := startRoles(ctx, s, logs)
 	if err != nil {
 		return err
 	}
@@ -43,7 +45,9 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 }
 
 // newLog is the process's log: text on stderr. Nothing of a request's content
-// is ever an attribute.
+// is ever an attribute. The standard logger is silenced: net/http writes to it
+// what an upstream sends unasked, and that can be anybody's data.
 func newLog(w io.Writer) *slog.Logger {
+	log.SetOutput(io.Discard)
 	return slog.New(slog.NewTextHandler(w, nil))
 }

@@ -32,7 +32,7 @@ type parts struct {
 }
 
 // loadParts reads them, so that `config check` and `serve` judge alike.
-func loadParts(ctx context.Context, c *config.File) (*parts, error) {
+func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, error) {
 	p := &parts{}
 	var err error
 	if g := c.Gateway; g != nil {
@@ -45,7 +45,7 @@ func loadParts(ctx context.Context, c *config.File) (*parts, error) {
 				return nil, usage(err)
 			}
 		}
-		if p.policy, err = engine.New(ctx, engine.Config{Modules: modules, Log: slog.Default()}); err != nil {
+		if p.policy, err = engine.New(ctx, engine.Config{Modules: modules, Log: log}); err != nil {
 			return nil, invalid(err)
 		}
 	}
@@ -126,14 +126,14 @@ type site struct {
 }
 
 // openSite opens everything for writing; close gives it back.
-func openSite(ctx context.Context, c *config.File) (_ *site, err error) {
+func openSite(ctx context.Context, c *config.File, log *slog.Logger) (_ *site, err error) {
 	s := &site{config: c}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.parts, err = loadParts(ctx, c); err != nil {
+	if s.parts, err = loadParts(ctx, c, log); err != nil {
 		return nil, err
 	}
 	if s.keys, err = openKeystore(ctx, c.Keys, false); err != nil {
