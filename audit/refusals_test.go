@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +14,9 @@ import (
 func TestRefusalsOfOneSecondMakeOneRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []Record
-		fail := false
+		var fail atomic.Bool
 		r := &Refusals{counts: map[string]int64{}, append: func(_ context.Context, rec Record) (Receipt, error) {
-			if fail {
+			if fail.Load() {
 				return Receipt{}, errors.New("full")
 			}
 			if err := rec.check(); err != nil {
@@ -33,10 +34,10 @@ func TestRefusalsOfOneSecondMakeOneRecord(t *testing.T) {
 		r.Add("SG-HTTP-LINE")
 		time.Sleep(1100 * time.Millisecond)
 		time.Sleep(5 * time.Second) // nothing refused, nothing written
-		fail = true
+		fail.Store(true)
 		r.Add("SG-AUTHN-TIME")
 		time.Sleep(3 * time.Second)
-		fail = false
+		fail.Store(false)
 		r.Add("SG-AUTHN-TIME")
 		time.Sleep(time.Second)
 		r.Add("SG-AUTHN-TIME")
