@@ -75,7 +75,7 @@ func invalid(err error) error {
 	if !ok {
 		e = &config.Error{Message: err.Error()}
 	}
-	return &InvalidError{Problems: []*config.Error{e}}
+	return &InvalidError{Problems: append([]*config.Error{e}, e.More...)}
 }
 
 func build(f File, doc *config.Document) (*Snapshot, error) {

@@ -29,6 +29,8 @@ const (
 	MaxSize = 8 << 20
 	// MaxDepth is the deepest nesting of mappings and sequences.
 	MaxDepth = 64
+
+	maxProblems = 50 // that one Decode reports
 )
 
 // Code is the stable code of every Error.
@@ -47,6 +49,7 @@ type Error struct {
 	Key     string // the unknown or duplicate key, else empty
 	Nearest string // the known key nearest to Key, else empty
 	Message string
+	More    []*Error // further problems of the document, in its order, at most 49
 }
 
 // Error names file:line:column first, as editors understand it.

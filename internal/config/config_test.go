@@ -192,6 +192,24 @@ func TestUnknownKeyErrorCarriesKeyAndNearest(t *testing.T) {
 	}
 }
 
+func TestDecodeReportsEveryProblemInTheDocumentsOrder(t *testing.T) {
+	var s sample
+	err := Decode([]byte("nmae: x\ncount: many\nfields:\n  a: {grad: 1}\nlist: [a, 1]\n"), &s)
+	e, ok := err.(*Error)
+	if !ok || len(e.More) != 3 {
+		t.Fatalf("%v, %d more", err, len(e.More))
+	}
+	for i, p := range append([]*Error{e}, e.More...) {
+		if p.Line != []int{1, 2, 4, 5}[i] {
+			t.Error(p)
+		}
+	}
+	err = Decode([]byte("list: ["+strings.Repeat("1,", 200)+"1]\n"), &s)
+	if e := err.(*Error); len(e.More) != maxProblems-1 {
+		t.Errorf("%d more", len(e.More))
+	}
+}
+
 func TestErrorsNeverQuoteValues(t *testing.T) {
 	for _, in := range []string{
 		"count: s3cr3t-value\n", "on_off: s3cr3t-value\n", "list: s3cr3t-value\n", "every: s3cr3t-value\n",

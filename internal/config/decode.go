@@ -29,30 +29,51 @@ func (d *Document) Decode(v any) error {
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
 		return &Error{File: d.file, Message: fmt.Sprintf("cannot decode into %T: want a pointer", v)}
 	}
-	if err := decode(d.root, rv.Elem()); err != nil {
-		err.File = d.file
-		return err
+	problems := decode(d.root, rv.Elem())
+	if len(problems) == 0 {
+		return nil
+	}
+	for _, p := range problems {
+		p.File = d.file
+	}
+	first := problems[0]
+	first.More = problems[1:min(len(problems), maxProblems)]
+	return first
+}
+
+// decode goes on behind a problem, so that a person sees all of them at once.
+func decode(n ast.Node, v reflect.Value) []*Error {
+	if _, null := n.(*ast.NullNode); !null && !takesText(v) {
+		switch v.Kind() {
+		case reflect.Pointer:
+			v.Set(reflect.New(v.Type().Elem()))
+			return decode(n, v.Elem())
+		case reflect.Struct:
+			return decodeStruct(n, v)
+		case reflect.Map:
+			return decodeMap(n, v)
+		case reflect.Slice:
+			return decodeSlice(n, v)
+		}
+	}
+	if err := decodeScalar(n, v); err != nil {
+		return []*Error{err}
 	}
 	return nil
 }
 
-func decode(n ast.Node, v reflect.Value) *Error {
+func takesText(v reflect.Value) bool {
+	return v.CanAddr() && v.Addr().Type().Implements(unmarshaler)
+}
+
+func decodeScalar(n ast.Node, v reflect.Value) *Error {
 	if _, null := n.(*ast.NullNode); null {
 		return errorAt(posOf(n), "a value is missing (leave the key out instead)")
 	}
-	if v.CanAddr() && v.Addr().Type().Implements(unmarshaler) {
+	if takesText(v) {
 		return decodeText(n, v.Addr().Interface().(encoding.TextUnmarshaler))
 	}
 	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		return decode(n, v.Elem())
-	case reflect.Struct:
-		return decodeStruct(n, v)
-	case reflect.Map:
-		return decodeMap(n, v)
-	case reflect.Slice:
-		return decodeSlice(n, v)
 	case reflect.String:
 		s, err := text(n)
 		if err != nil {
@@ -118,46 +139,42 @@ func decodeInteger(n ast.Node, v reflect.Value) *Error {
 	return nil
 }
 
-func decodeSlice(n ast.Node, v reflect.Value) *Error {
+func decodeSlice(n ast.Node, v reflect.Value) (problems []*Error) {
 	q, ok := n.(*ast.SequenceNode)
 	if !ok {
-		return errorAt(posOf(n), "want a list, not %s", describe(n))
+		return []*Error{errorAt(posOf(n), "want a list, not %s", describe(n))}
 	}
 	out := reflect.MakeSlice(v.Type(), len(q.Values), len(q.Values))
 	for i, e := range q.Values {
-		if err := decode(e, out.Index(i)); err != nil {
-			return err
-		}
+		problems = append(problems, decode(e, out.Index(i))...)
 	}
 	v.Set(out)
-	return nil
+	return problems
 }
 
-func decodeMap(n ast.Node, v reflect.Value) *Error {
+func decodeMap(n ast.Node, v reflect.Value) (problems []*Error) {
 	m, ok := n.(*ast.MappingNode)
 	if !ok {
-		return errorAt(posOf(n), "want a mapping, not %s", describe(n))
+		return []*Error{errorAt(posOf(n), "want a mapping, not %s", describe(n))}
 	}
 	if v.Type().Key().Kind() != reflect.String {
-		return errorAt(posOf(n), "the program cannot hold this value (%s)", v.Type())
+		return []*Error{errorAt(posOf(n), "the program cannot hold this value (%s)", v.Type())}
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(m.Values))
 	for _, kv := range m.Values {
 		k, _, _ := keyOf(kv) // checked by Parse
 		e := reflect.New(v.Type().Elem()).Elem()
-		if err := decode(kv.Value, e); err != nil {
-			return err
-		}
+		problems = append(problems, decode(kv.Value, e)...)
 		out.SetMapIndex(reflect.ValueOf(k).Convert(v.Type().Key()), e)
 	}
 	v.Set(out)
-	return nil
+	return problems
 }
 
-func decodeStruct(n ast.Node, v reflect.Value) *Error {
+func decodeStruct(n ast.Node, v reflect.Value) (problems []*Error) {
 	m, ok := n.(*ast.MappingNode)
 	if !ok {
-		return errorAt(posOf(n), "want a mapping, not %s", describe(n))
+		return []*Error{errorAt(posOf(n), "want a mapping, not %s", describe(n))}
 	}
 	fields, known := fieldsOf(v.Type())
 	for _, kv := range m.Values {
@@ -166,18 +183,17 @@ func decodeStruct(n ast.Node, v reflect.Value) *Error {
 		if !ok {
 			e := errorAt(p, "unknown key %q", k)
 			e.Key, e.Nearest = k, Nearest(k, known)
-			return e
+			problems = append(problems, e)
+			continue
 		}
-		if err := decode(kv.Value, v.Field(i)); err != nil {
-			return err
-		}
+		problems = append(problems, decode(kv.Value, v.Field(i))...)
 	}
 	for i := range v.NumField() {
 		if f := v.Field(i); f.Type() == posType && f.CanSet() {
 			f.Set(reflect.ValueOf(posOf(n)))
 		}
 	}
-	return nil
+	return problems
 }
 
 func fieldsOf(t reflect.Type) (byTag map[string]int, names []string) {
