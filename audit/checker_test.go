@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sealgate/sealgate/internal/gm"
@@ -64,7 +65,8 @@ func checkLedger(dir string, pub *gm.PublicKey) (int, error) {
 			return 0, fmt.Errorf("near record %d: %w", len(c.leaves), err)
 		}
 	}
-	if n := len(c.leaves); n > c.signed && c.times[n-1].Sub(c.times[c.signed]) > 61*time.Minute {
+	times := slices.DeleteFunc(c.times[c.signed:], time.Time.IsZero)
+	if n := len(times); n > 0 && times[n-1].Sub(times[0]) > 61*time.Minute {
 		return 0, fmt.Errorf("checkpoints are missing behind record %d", c.signed)
 	}
 	return len(c.leaves), nil
@@ -133,10 +135,7 @@ func (c *checker) header(body []byte) error {
 		Log      string
 		Subtrees [][]byte
 	}
-	if err := json.Unmarshal(body, &h); err != nil {
-		return err
-	}
-	if h.First != len(c.leaves) || c.log != "" && h.Log != c.log || len(h.Subtrees) != bits.OnesCount(uint(h.First)) {
+	if err := json.Unmarshal(body, &h); err != nil || h.First != len(c.leaves) || c.log != "" && h.Log != c.log || len(h.Subtrees) != bits.OnesCount(uint(h.First)) {
 		return fmt.Errorf("a header that does not fit")
 	}
 	c.log = h.Log
@@ -155,11 +154,9 @@ func (c *checker) batch(body []byte, count uint32) error {
 	text, entries := body[4:4+n], body[4+n:]
 	if n > 0 {
 		var s signedCheckpoint
-		if err := json.Unmarshal(text, &s); err != nil {
-			return err
-		}
+		malformed := json.Unmarshal(text, &s)
 		p, err := s.open(c.pub)
-		if err != nil || p.Log != c.log || p.Size < c.signed || p.Size > len(c.leaves) || !bytes.Equal(p.Root, treeHash(c.leaves[:p.Size])) {
+		if malformed != nil || err != nil || p.Log != c.log || p.Size < c.signed || p.Size > len(c.leaves) || !bytes.Equal(p.Root, treeHash(c.leaves[:p.Size])) {
 			return fmt.Errorf("the tree is not that of the checkpoint of %d records: %v", p.Size, err)
 		}
 		c.signed = p.Size
@@ -170,9 +167,13 @@ func (c *checker) batch(body []byte, count uint32) error {
 		var r struct {
 			Seq  int
 			Time time.Time
+			Type string
 		}
 		if crc(leaf) != binary.BigEndian.Uint32(entries[4:]) || json.Unmarshal(leaf[1:], &r) != nil || r.Seq != len(c.leaves) || leaf[0] != 0 {
 			return fmt.Errorf("a record was changed")
+		}
+		if r.Type == "admin.recovered" {
+			r.Time = time.Time{} // written before the first checkpoint of a new process
 		}
 		c.leaves, c.times, entries = append(c.leaves, hash(leaf)), append(c.times, r.Time), entries[8+n:]
 	}

@@ -3,8 +3,6 @@ package audit
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,21 +68,6 @@ func TestOpenSignsNoHistoryThatAnotherKeySigned(t *testing.T) {
 	must(t, l.Close())
 }
 
-func TestLedgerGoesOnUnderANewKeyAndVerifiesUnderBoth(t *testing.T) {
-	c, old := fill(t, 5, nil)
-	next := newSigner(t)
-	c.Signer, c.PublicKey, c.FormerKeys = next, next.key.Public(), []*gm.PublicKey{old.key.Public()}
-	appendTo(t, c, 5, 9)
-	r, err := Verify(c.Dir, VerifyOptions{PublicKeys: []*gm.PublicKey{old.key.Public(), next.key.Public()}})
-	must(t, err)
-	if !r.OK || r.Size != 9 || len(r.Keys) != 2 {
-		t.Errorf("%+v", r)
-	}
-	if r, err := Verify(c.Dir, VerifyOptions{PublicKeys: []*gm.PublicKey{next.key.Public()}}); err != nil || r.OK {
-		t.Errorf("under the new key alone: %+v, %v", r, err)
-	}
-}
-
 // A process that was killed, and is started hours later, notes the torn end
 // before its first checkpoint. Should it be killed again just then, nobody has
 // removed anything.
@@ -122,11 +105,11 @@ func TestCrashRightAfterALateRecoveryIsNoTampering(t *testing.T) {
 	copied := readImage(t, c.Dir)
 	_ = l.Close() // the signer is away
 	copied.write(t, c.Dir)
-	if r, err := Verify(c.Dir, VerifyOptions{PublicKeys: []*gm.PublicKey{c.PublicKey}}); err != nil || !r.OK {
+	r, err := Verify(c.Dir, VerifyOptions{PublicKeys: []*gm.PublicKey{c.PublicKey}})
+	if err != nil || !r.OK || r.Size < r.Signed+2 {
 		t.Fatalf("Verify: %+v, %v", r, err)
 	}
 	s.breakWith(nil)
-	must(t, os.Remove(filepath.Join(c.Dir, "lock")))
 	l, err = Open(c)
 	must(t, err)
 	must(t, l.Close())

@@ -23,6 +23,11 @@ type Config struct {
 	// Signer signs checkpoints; PublicKey is its key, used to check each answer.
 	Signer    Signer
 	PublicKey *gm.PublicKey
+	// FormerKeys are keys that signed this ledger's checkpoints before
+	// PublicKey. Open goes on only behind a checkpoint of one of these keys:
+	// else whoever can write to the folder would get the key's signature over a
+	// history of his own.
+	FormerKeys []*gm.PublicKey
 
 	// CheckpointEvery is the pace: a record is covered by a signed checkpoint
 	// about this long after it was acknowledged. Zero means one second. Signing
@@ -132,14 +137,17 @@ func (l *Ledger) resume(d *disk) error {
 	if s.log != l.Log {
 		return fmt.Errorf("open ledger: %s holds the ledger %s, not %s", l.Dir, s.log, l.Log)
 	}
-	if s.last != nil && s.last.Key == l.PublicKey.Fingerprint() {
-		if err := s.last.Verify(l.PublicKey); err != nil {
+	if s.last != nil {
+		if err := s.last.Verify(append([]*gm.PublicKey{l.PublicKey}, l.FormerKeys...)...); err != nil {
 			return brokenAt(s.last.Size, "%v", err)
 		}
 	}
+	if err := t.unsigned(); err != nil {
+		return err
+	}
 	l.head.signed = s.last
-	if len(t.pending) > 0 {
-		l.head.oldest = time.Unix(0, t.pending[0].time)
+	if oldest, _ := t.waiting(); oldest != 0 {
+		l.head.oldest = time.Unix(0, oldest)
 	}
 	if err := t.advance(t.size()); err != nil {
 		return err
@@ -188,7 +196,7 @@ func scanFrom(d *disk, names []string) (*scanner, *treeCheck, error) {
 		if err != nil || r.Seq != seq {
 			return brokenAt(seq, "%s: not a record, or not this one", s.name)
 		}
-		t.pending = append(t.pending, pendingLeaf{hashLeaf(leaf), r.Time.UnixNano()})
+		t.pending = append(t.pending, pendingOf(&r, leaf))
 		return nil
 	}
 	s.onCheckpoint = func(c *SignedCheckpoint) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 )
@@ -270,7 +271,46 @@ type treeCheck struct {
 
 type pendingLeaf struct {
 	hash []byte
-	time int64 // of the record, Unix nanoseconds
+	time int64 // of the record, Unix nanoseconds; 0 when it says nothing of MaxUnsigned
+}
+
+// pendingOf takes a record in. An AdminRecovered record is written when the
+// ledger is opened, before the first checkpoint of the new process and however
+// long after the last record of the old one.
+func pendingOf(r *Record, leaf []byte) pendingLeaf {
+	p := pendingLeaf{hash: hashLeaf(leaf)}
+	if r.Type != AdminRecovered {
+		p.time = r.Time.UnixNano()
+	}
+	return p
+}
+
+// waiting returns the times of the first and the last pending record that have
+// one, 0 when there is none.
+func (t *treeCheck) waiting() (first, last int64) {
+	for _, p := range t.pending {
+		if p.time == 0 {
+			continue
+		}
+		if first == 0 {
+			first = p.time
+		}
+		last = p.time
+	}
+	return first, last
+}
+
+// unsigned refuses a tail without a checkpoint that is longer than any writer
+// leaves: its checkpoints were taken away.
+func (t *treeCheck) unsigned() error {
+	first, last := t.waiting()
+	if span := time.Duration(last - first); span > MaxUnsigned+unsignedSlack {
+		return brokenAt(t.tree.End(), "records of %v stand without a checkpoint: checkpoints were removed", span.Round(time.Second))
+	}
+	if len(t.pending) > MaxUnsignedRecords+maxBatch {
+		return brokenAt(t.tree.End(), "more than %d records stand without a checkpoint: checkpoints were removed", MaxUnsignedRecords)
+	}
+	return nil
 }
 
 // mark is a claim about the tree of the first size records.

@@ -30,7 +30,8 @@ type Report struct {
 	Root   [gm.DigestSize]byte   // of the tree of Size records
 	Signed uint64                // records covered by the newest checkpoint
 	Keys   [][gm.DigestSize]byte // fingerprints of the keys that signed
-	// SignaturesChecked says that every checkpoint was verified under PublicKeys.
+	// SignaturesChecked says that there are checkpoints and that every one was
+	// verified under PublicKeys.
 	SignaturesChecked bool
 	// Torn counts bytes behind the last record that are a part of a frame: the
 	// writer was at it, or died there. They were never acknowledged.
@@ -172,9 +173,9 @@ func (v *verification) record(seq uint64, leaf []byte) error {
 	if r.Seq != seq {
 		return brokenAt(seq, "the record in this place has seq %d", r.Seq)
 	}
-	v.tree.pending = append(v.tree.pending, pendingLeaf{hashLeaf(leaf), r.Time.UnixNano()})
+	v.tree.pending = append(v.tree.pending, pendingOf(&r, leaf))
 	if len(v.tree.pending) > MaxUnsignedRecords+maxBatch {
-		return brokenAt(v.tree.tree.End(), "more than %d records stand without a checkpoint: checkpoints were removed", MaxUnsignedRecords)
+		return v.tree.unsigned() // now already: the rest need not be read into memory
 	}
 	return nil
 }
@@ -202,17 +203,15 @@ func (v *verification) end() error {
 	if c := v.Checkpoint; c != nil && c.Size > v.tree.size() {
 		return brokenAt(v.tree.size(), "a checkpoint of %d records was signed: the records from here on are missing", c.Size)
 	}
-	if p := v.tree.pending; len(p) > 0 {
-		if span := time.Duration(p[len(p)-1].time - p[0].time); span > MaxUnsigned+unsignedSlack {
-			return brokenAt(v.tree.tree.End(), "records of %v stand without a checkpoint: checkpoints were removed", span.Round(time.Second))
-		}
+	if err := v.tree.unsigned(); err != nil {
+		return err
 	}
 	if err := v.tree.advance(v.tree.size()); err != nil {
 		return err
 	}
 	r := &v.report
 	r.OK, r.Log, r.Size, r.Torn = true, v.scanner.log, v.tree.size(), v.scanner.torn
-	r.SignaturesChecked = len(v.PublicKeys) > 0
+	r.SignaturesChecked = len(v.PublicKeys) > 0 && len(r.Keys) > 0
 	copy(r.Root[:], rootOf(v.tree.tree))
 	return nil
 }

@@ -52,11 +52,11 @@ func TestWithoutKeysTheTreeIsComparedAndNobodyVouches(t *testing.T) {
 	}
 }
 
-func TestKeyMayChangeBetweenTwoRuns(t *testing.T) {
+func TestKeyMayChangeBetweenTwoRunsWhenTheFormerOneIsNamed(t *testing.T) {
 	c, _ := fill(t, 3, nil)
 	s := newSigner(t)
 	old := c.PublicKey
-	c.Signer, c.PublicKey = s, s.key.Public()
+	c.Signer, c.PublicKey, c.FormerKeys = s, s.key.Public(), []*gm.PublicKey{old}
 	appendTo(t, c, 3, 6)
 	r, err := Verify(c.Dir, VerifyOptions{PublicKeys: []*gm.PublicKey{old, c.PublicKey}})
 	must(t, err)
