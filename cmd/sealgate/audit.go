@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -42,7 +43,7 @@ func needDir(dir string, operands []string) error {
 
 func auditVerify(_ context.Context, e env, args []string) error {
 	fs, dir := auditFlags("verify")
-	pub := fs.String("pub", "", "PEM public key or certificate of the ledger's signer")
+	pub := fs.String("pub", "", "PEM public keys or certificates of the ledger's signer, all that it ever had")
 	checkpoint := fs.String("checkpoint", "", "a signed checkpoint that was kept elsewhere")
 	asJSON := fs.Bool("json", false, "one JSON object")
 	operands, err := parse(fs, args)
@@ -54,11 +55,9 @@ func auditVerify(_ context.Context, e env, args []string) error {
 	}
 	var options audit.VerifyOptions
 	if *pub != "" {
-		key, err := readPublicKey(*pub)
-		if err != nil {
+		if options.PublicKeys, err = readPublicKeys(*pub); err != nil {
 			return usage(err)
 		}
-		options.PublicKeys = []*gm.PublicKey{key}
 	}
 	if *checkpoint != "" {
 		data, err := os.ReadFile(*checkpoint)
@@ -80,7 +79,10 @@ func auditVerify(_ context.Context, e env, args []string) error {
 	} else if report.OK {
 		fmt.Fprintf(e.stdout, "完整 complete: %d 条记录 records, 根 root %x\n", report.Size, report.Root)
 		if !report.SignaturesChecked {
-			fmt.Fprintln(e.stdout, "注意 note: 未用 -pub 核对检查点签名 checkpoint signatures were checked only against the key stored beside them")
+			fmt.Fprintln(e.stdout, "注意 note: 没有核对检查点签名（用 -pub 给出公钥） no checkpoint signature was checked: give the signer's key with -pub")
+		}
+		if n := report.Size - report.Signed; n > 0 {
+			fmt.Fprintf(e.stdout, "注意 note: 最后 %d 条记录尚无检查点 the last %d records are not yet covered by a checkpoint\n", n, n)
 		}
 	} else {
 		fmt.Fprintf(e.stdout, "账本被改动 broken: 第 %d 条记录起 from record %d: %s\n", report.FirstBad, report.FirstBad, report.Why)
@@ -91,20 +93,43 @@ func auditVerify(_ context.Context, e env, args []string) error {
 	return nil
 }
 
-// readPublicKey reads a PEM public key, or the key of a certificate.
-func readPublicKey(path string) (*gm.PublicKey, error) {
+// readPublicKeys reads PEM public keys and certificates, several when the
+// ledger's key was rotated, or one certificate in DER.
+func readPublicKeys(path string) (keys []*gm.PublicKey, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if key, err := gm.ParsePublicKeyPEM(data); err == nil {
-		return key, nil
+	for rest := data; ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			break
+		}
+		switch b.Type {
+		case "PUBLIC KEY":
+			key, err := gm.ParseSPKI(b.Bytes)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			keys = append(keys, key)
+		case "CERTIFICATE":
+			cert, err := gm.ParseCertificate(b.Bytes)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			keys = append(keys, cert.PublicKey)
+		default:
+			return nil, fmt.Errorf("%s: 含有 holds a PEM block %.40q", path, b.Type)
+		}
 	}
-	certs, err := gm.ParseCertificates(data)
+	if len(keys) > 0 {
+		return keys, nil
+	}
+	cert, err := gm.ParseCertificate(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: 既不是公钥也不是证书 neither a public key nor a certificate: %w", path, err)
 	}
-	return certs[0].PublicKey, nil
+	return []*gm.PublicKey{cert.PublicKey}, nil
 }
 
 func auditQuery(ctx context.Context, e env, args []string) error {

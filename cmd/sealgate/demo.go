@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -19,13 +16,6 @@ import (
 	"github.com/sealgate/sealgate/seal/stamp"
 )
 
-// Where the demo listens when these ports are free.
-const (
-	demoGateway = "127.0.0.1:8443"
-	demoSealer  = "127.0.0.1:8444"
-	demoAdmin   = "127.0.0.1:8445"
-)
-
 type demoArgs struct {
 	dir, doc, addr string
 	tour           bool
@@ -33,30 +23,47 @@ type demoArgs struct {
 
 // runDemo runs gateway, seal service and sample departments on loopback, from a
 // folder that `sealgate serve` could run too. With -tour it tells the whole
-// story once and stops.
-func runDemo(ctx context.Context, e env, args []string) (err error) {
+// story once and stops. A demo that is stopped while it starts was stopped
+// cleanly; a tour that is stopped did not hold.
+func runDemo(ctx context.Context, e env, args []string) error {
 	a, document, err := parseDemoArgs(args)
 	if err != nil {
 		return err
 	}
-	if a.tour && a.dir == "" {
+	err = a.run(ctx, e, document)
+	if !a.tour && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if !a.tour && err == nil {
+		fmt.Fprintln(e.stderr, "已停止 stopped")
+	}
+	return err
+}
+
+func (a *demoArgs) run(ctx context.Context, e env, document []byte) (err error) {
+	if a.dir == "" && a.tour {
 		if a.dir, err = os.MkdirTemp("", "sealgate-demo-"); err != nil {
 			return undecided(err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(a.dir)) }()
 	}
 	started := time.Now()
+	open, err := demoListeners(a.addr, a.tour)
+	if err != nil {
+		return err
+	}
+	defer open.close()
 	upstreams, stopUpstreams, err := startUpstreams()
 	if err != nil {
-		return undecided(err)
+		return err
 	}
 	defer stopUpstreams()
-	site, err := demo.Prepare(ctx, or2(a.dir, "demo"), demo.Options{
-		Gateway: pickAddr(a.addr, demoGateway, a.tour), Sealer: pickAddr("", demoSealer, a.tour), Admin: pickAddr("", demoAdmin, a.tour),
+	site, err := demo.Prepare(ctx, or2(a.dir, "demo"), demo.Options{Gateway: open.addr("gateway"), Sealer: open.addr("sealer"), Admin: open.addr("admin"),
 		Upstreams: upstreams, At: started.Truncate(time.Second)})
 	if err != nil {
-		return usage(err)
+		return prepareError(err)
 	}
+	defer func() { err = errors.Join(err, site.Close()) }()
 	c, err := loadConfig(site.Path(demo.ConfigFile))
 	if err != nil {
 		return err
@@ -73,7 +80,7 @@ func runDemo(ctx context.Context, e env, args []string) (err error) {
 	if err := makeDemoSeal(ctx, s, site); err != nil {
 		return err
 	}
-	r, err := startRoles(ctx, s, logs)
+	r, err := startRoles(ctx, s, logs, open)
 	if err != nil {
 		return err
 	}
@@ -106,9 +113,6 @@ func runStory(ctx context.Context, e env, a *demoArgs, site *demo.Site, r *roles
 	}
 	err = <-done
 	stop()
-	if err == nil {
-		fmt.Fprintln(e.stderr, "已停止 stopped")
-	}
 	return err
 }
 
@@ -132,68 +136,14 @@ func parseDemoArgs(args []string) (*demoArgs, []byte, error) {
 	if a.doc == "" {
 		return a, nil, nil
 	}
+	if !a.tour {
+		return nil, nil, usage(errors.New("-doc 与 -tour 同用 goes with -tour"), "sealgate demo -tour -doc FILE")
+	}
 	document, err := readDocument(a.doc)
 	if err != nil {
 		return nil, nil, usage(err)
 	}
 	return a, document, nil
-}
-
-// loopbackOnly keeps the demo, whose keys and passphrase lie in a folder, off
-// every network.
-func loopbackOnly(addr string) error {
-	if addr == "" {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	if err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usage(fmt.Errorf("-addr %q: 演示只在本机监听 the demo listens on loopback only", addr), "-addr "+demoGateway)
-	}
-	return nil
-}
-
-// pickAddr returns the address asked for, else the usual one when it is free,
-// else a free port.
-func pickAddr(asked, usual string, free bool) string {
-	if asked != "" {
-		return asked
-	}
-	if !free {
-		if l, err := net.Listen("tcp", usual); err == nil {
-			l.Close()
-			return usual
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return usual
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// startUpstreams serves each provider's sample interface on a port of its own.
-func startUpstreams() (urls map[string]string, stop func(), err error) {
-	urls = map[string]string{}
-	var servers []*http.Server
-	stop = func() {
-		for _, s := range servers {
-			s.Close()
-		}
-	}
-	for id, h := range demo.Upstreams() {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			stop()
-			return nil, nil, err
-		}
-		srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
-		servers = append(servers, srv)
-		go srv.Serve(l)
-		urls[id] = "http://" + l.Addr().String()
-	}
-	return urls, stop, nil
 }
 
 // makeDemoSeal makes the office's seal when the demo runs for the first time.

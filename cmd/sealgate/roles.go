@@ -42,13 +42,15 @@ type roles struct {
 	gateway   *gateway.Gateway
 	catalogue *catalog.Holder
 	servers   []*httpserve.Server
+	open      listeners // those that are open already
 	failed    chan error
 }
 
-// startRoles opens the listeners that the configuration names and serves on
-// them. Every listener is open when it returns.
-func startRoles(ctx context.Context, s *site, log *slog.Logger) (_ *roles, err error) {
-	r := &roles{site: s, log: log, failed: make(chan error, 4)}
+// startRoles opens the listeners that the configuration names, except those
+// that are open already, and serves on them. Every listener is open when it
+// returns.
+func startRoles(ctx context.Context, s *site, log *slog.Logger, open listeners) (_ *roles, err error) {
+	r := &roles{site: s, log: log, open: open, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			r.stop()
@@ -203,9 +205,12 @@ func (r *roles) serve(name, addr string, c *config.TLS, h httpserve.Config, hand
 }
 
 func (r *roles) listen(name, addr string, h httpserve.Config, handler http.Handler) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return undecided(fmt.Errorf("%s: %w", name, err), "地址已被占用？ is the address in use?")
+	l := r.open[name]
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", addr); err != nil {
+			return undecided(fmt.Errorf("%s: %w", name, err), "地址已被占用？ is the address in use?")
+		}
 	}
 	srv := httpserve.New(h, handler)
 	r.servers = append(r.servers, srv)

@@ -37,7 +37,7 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	fmt.Fprintln(e.stderr, local.Banner)
-	r, err := startRoles(ctx, s, logs)
+	r, err := startRoles(ctx, s, logs, nil)
 	if err != nil {
 		return err
 	}

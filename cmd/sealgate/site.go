@@ -155,11 +155,22 @@ func (s *site) openLedger(ctx context.Context) error {
 	if err != nil {
 		return usage(err)
 	}
-	signer, err := keys.PinLive(ctx, s.keys.Key(name))
+	key := s.keys.Key(name)
+	signer, err := keys.PinLive(ctx, key)
 	if err != nil {
 		return keyError(fmt.Errorf("检查点密钥 checkpoint key %s: %w", name, err))
 	}
-	s.ledger, err = audit.Open(audit.Config{Dir: a.Dir, Log: or2(a.Log, s.config.Node), Node: s.config.Node, Signer: signer, PublicKey: signer.Public()})
+	info, err := key.Info(ctx)
+	if err != nil {
+		return keyError(fmt.Errorf("检查点密钥 checkpoint key %s: %w", name, err))
+	}
+	ledger := audit.Config{Dir: a.Dir, Log: or2(a.Log, s.config.Node), Node: s.config.Node, Signer: signer, PublicKey: signer.Public()}
+	for _, v := range info.Versions {
+		if v.State == keys.Retired {
+			ledger.FormerKeys = append(ledger.FormerKeys, v.Public)
+		}
+	}
+	s.ledger, err = audit.Open(ledger)
 	switch {
 	case errors.Is(err, audit.ErrLocked):
 		return undecided(err, "一个账本只有一个写入者：停止另一个进程 a ledger has one writer: stop the other process")

@@ -33,8 +33,12 @@ const (
 	SealName      = "demo-seal"
 
 	unlockFile = "unlock"
-	readyFile  = "ready" // written last: the folder is complete
+	lockFile   = "demo.lock" // held while a demo uses the folder; marks it as a demo's
+	readyFile  = "ready"     // written last: the folder is complete
 )
+
+// ErrBusy says that another process uses the demo's folder.
+var ErrBusy = errors.New("另一个进程正在使用演示目录 another process uses the demo folder")
 
 // Options says where a demo listens. Addresses are host:port on loopback.
 type Options struct {
@@ -50,7 +54,12 @@ type Site struct {
 	Token     string                   // bearer token of the seal service
 	Systems   map[string]*gm.PublicKey // request-signing keys of Systems
 	LedgerKey string                   // path of the checkpoint key's public half
+
+	lock *durable.Lock
 }
+
+// Close lets another demo use the folder.
+func (s *Site) Close() error { return s.lock.Release() }
 
 // Path returns the path of a file of the demo.
 func (s *Site) Path(elem ...string) string {
@@ -59,22 +68,26 @@ func (s *Site) Path(elem ...string) string {
 
 // Prepare makes the folder, or takes up one that an earlier run made: keys,
 // certificates, seal, callers and ledger stay, addresses and dates are written
-// anew. Everything a deployment needs is in it (docs/adr/0003).
-func Prepare(ctx context.Context, dir string, o Options) (*Site, error) {
+// anew. Everything a deployment needs is in it (docs/adr/0003). What a run that
+// was stopped half-way has left is made anew. The folder is this Site's alone
+// until Close.
+func Prepare(ctx context.Context, dir string, o Options) (_ *Site, err error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Site{Dir: abs, Options: o, Systems: map[string]*gm.PublicKey{}, LedgerKey: filepath.Join(abs, "ledger.pem")}
-	fresh := false
-	if _, err := os.Stat(s.Path(readyFile)); errors.Is(err, os.ErrNotExist) {
-		fresh = true
-		if err := s.empty(); err != nil {
-			return nil, err
-		}
+	if err := s.claim(); err != nil {
+		return nil, err
 	}
-	if fresh {
-		err = s.establish(ctx)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	_, missing := os.Stat(s.Path(readyFile))
+	if missing != nil {
+		err = errors.Join(s.clear(), s.establish(ctx))
 	} else {
 		err = s.takeUp()
 	}
@@ -84,23 +97,71 @@ func Prepare(ctx context.Context, dir string, o Options) (*Site, error) {
 	if err := s.writeConfig(); err != nil {
 		return nil, err
 	}
-	if !fresh {
+	if missing == nil {
 		return s, nil
 	}
 	return s, durable.WriteFile(s.Path(readyFile), []byte("Sealgate demo. 演示目录，可随时删除 may be deleted at any time.\n"), 0o644)
 }
 
-// empty refuses a folder that holds something else.
-func (s *Site) empty() error {
+// claim takes the folder for this process. It refuses a folder that holds
+// something else, and one that another demo, serve or tool has open: writing
+// new addresses under a running gateway would mislead its users.
+func (s *Site) claim() error {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if len(entries) > 0 {
-		return fmt.Errorf("%s 不是空目录，也不是完整的演示目录 is neither empty nor a complete demo folder: 删除它或换一个 -dir remove it or name another", s.Dir)
+	ours := len(entries) == 0
+	for _, e := range entries {
+		ours = ours || e.Name() == lockFile || e.Name() == readyFile
 	}
-	for _, d := range []string{"", "callers", "tls", "trust", "trust/maker", "trust/signer"} {
-		if err := durable.MkdirAll(s.Path(filepath.FromSlash(d)), 0o700); err != nil {
+	if !ours {
+		return fmt.Errorf("%s 不是空目录，也不是演示目录 is neither empty nor a demo folder: 换一个 -dir name another", s.Dir)
+	}
+	if err := durable.MkdirAll(s.Dir, durable.PrivateDir); err != nil {
+		return err
+	}
+	if len(entries) == 0 { // nothing in it can have been read by others
+		if err := os.Chmod(s.Dir, durable.PrivateDir); err != nil {
+			return err
+		}
+	}
+	if s.lock, err = durable.TryLock(s.Path(lockFile)); err != nil {
+		return s.busy(err)
+	}
+	for _, name := range []string{"keys/lock", "audit/lock", "state.db.lock"} {
+		path := s.Path(filepath.FromSlash(name))
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		l, err := durable.TryLock(path)
+		if err == nil {
+			err = l.Release()
+		}
+		if err != nil {
+			return errors.Join(s.busy(err), s.lock.Release())
+		}
+	}
+	return nil
+}
+
+func (s *Site) busy(err error) error {
+	if errors.Is(err, durable.ErrLocked) {
+		return fmt.Errorf("%w: %s", ErrBusy, s.Dir)
+	}
+	return err
+}
+
+// clear removes what a run that did not get to the end has left, and makes the
+// folders.
+func (s *Site) clear() error {
+	for _, name := range []string{"keys", "callers", "tls", "trust", "audit", unlockFile, TokenFile, PermitFile} {
+		if err := os.RemoveAll(s.Path(name)); err != nil {
+			return err
+		}
+	}
+	for _, d := range []string{"callers", "tls", "trust", "trust/maker", "trust/signer"} {
+		if err := durable.MkdirAll(s.Path(filepath.FromSlash(d)), durable.PrivateDir); err != nil {
 			return err
 		}
 	}
