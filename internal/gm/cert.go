@@ -50,8 +50,12 @@ type Certificate struct {
 	SignatureOID asn1.ObjectIdentifier // algorithm of the issuer's signature
 	Signature    []byte                // the issuer's signature, DER
 
+	// KeyUsage and Critical are read of malformed certificates too, so that
+	// spoiling a certificate lifts no restriction.
+	KeyUsage KeyUsage
+	Critical []asn1.ObjectIdentifier // critical extensions nobody handled
+
 	// The extensions below are absent (zero) when FormError is set.
-	KeyUsage       KeyUsage
 	IsCA           bool
 	MaxPathLen     int // -1: no limit
 	SubjectKeyID   []byte
@@ -61,11 +65,10 @@ type Certificate struct {
 	OCSPNoCheck    bool // whoever issued it vouches that it needs no revocation check while it lasts
 	CRLURLs        []string
 	OCSPURLs       []string
-	Critical       []asn1.ObjectIdentifier // critical extensions nobody handled
 
-	// FormError is not nil when key, names and dates could be read but the rest
-	// is malformed (verification code W_CERT_FORM). Such a certificate is never
-	// an anchor or an intermediate.
+	// FormError is not nil when key, names, dates and usage could be read but the
+	// rest of the part that the issuer signed is malformed (verification code
+	// W_CERT_FORM). Such a certificate is never an anchor or an intermediate.
 	FormError error
 }
 
@@ -90,9 +93,11 @@ func (c *Certificate) CheckSignedBy(issuer *PublicKey) error {
 }
 
 // ParseCertificate reads one DER certificate. When the strict parser refuses
-// it, key, names and dates are read tolerantly and FormError tells what was
-// wrong; ErrCertificate means that not even those can be read. An RSA or
-// NIST-curve certificate gives ErrCertificate too.
+// what the issuer signed, key, names, dates and usage are read tolerantly and
+// FormError tells what was wrong; ErrCertificate means that not even those can
+// be read, or that something is wrong outside the signed part, where whoever
+// hands the certificate over could have changed it. An RSA or NIST-curve
+// certificate gives ErrCertificate too.
 func ParseCertificate(der []byte) (*Certificate, error) {
 	if len(der) > MaxCertificateSize {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrCertificate, MaxCertificateSize)
@@ -107,7 +112,6 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 		return c, nil
 	}
 	c.Serial, c.Subject, c.Issuer = x.SerialNumber, x.Subject, x.Issuer
-	c.KeyUsage = x.KeyUsage
 	c.IsCA = x.BasicConstraintsValid && x.IsCA
 	c.MaxPathLen = -1
 	if x.MaxPathLen > 0 || x.MaxPathLenZero {
@@ -122,16 +126,21 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 		}
 	}
 	c.CRLURLs, c.OCSPURLs = x.CRLDistributionPoints, x.OCSPServer
-	c.Critical = x.UnhandledCriticalExtensions
+	for _, id := range x.UnhandledCriticalExtensions { // readRestrictions found the others
+		if !slices.ContainsFunc(c.Critical, id.Equal) {
+			c.Critical = append(c.Critical, id)
+		}
+	}
 	return c, nil
 }
 
-// parseTolerantly reads the outer structure, names, validity and key. It
-// requires no more than that the ASN.1 can be walked that far.
+// parseTolerantly reads the outer structure, names, validity, key, and the
+// extensions that restrict the key. Of the signed part it requires no more than
+// that the ASN.1 can be walked that far.
 func parseTolerantly(der []byte) (*Certificate, error) {
 	fail := func(what string) (*Certificate, error) { return nil, fmt.Errorf("%w: %s", ErrCertificate, what) }
 	in := cryptobyte.String(der)
-	var cert, tbs, alg cryptobyte.String
+	var cert, tbs, alg, outerAlg, innerAlg cryptobyte.String
 	var sig []byte
 	c := &Certificate{Raw: append([]byte(nil), der...), MaxPathLen: -1}
 	if !in.ReadASN1(&cert, casn1.SEQUENCE) || !in.Empty() {
@@ -142,18 +151,21 @@ func parseTolerantly(der []byte) (*Certificate, error) {
 		return fail("TBSCertificate")
 	}
 	c.RawTBS = append([]byte(nil), rawTBS...)
-	if cert.ReadASN1(&alg, casn1.SEQUENCE) && alg.ReadASN1ObjectIdentifier(&c.SignatureOID) &&
-		cert.ReadASN1BitStringAsBytes(&sig) {
-		c.Signature = append([]byte(nil), sig...)
+	if !cert.ReadASN1Element(&outerAlg, casn1.SEQUENCE) || !cert.ReadASN1BitStringAsBytes(&sig) || !cert.Empty() {
+		return fail("signature")
 	}
+	c.Signature = append([]byte(nil), sig...)
 	if !rawTBS.ReadASN1(&tbs, casn1.SEQUENCE) || !tbs.SkipOptionalASN1(casn1.Tag(0).ContextSpecific().Constructed()) {
 		return fail("version")
 	}
 	var serial, issuer, validity, subject, spki cryptobyte.String
-	if !tbs.ReadASN1(&serial, casn1.INTEGER) || !tbs.SkipASN1(casn1.SEQUENCE) ||
+	if !tbs.ReadASN1(&serial, casn1.INTEGER) || !tbs.ReadASN1Element(&innerAlg, casn1.SEQUENCE) ||
 		!tbs.ReadASN1Element(&issuer, casn1.SEQUENCE) || !tbs.ReadASN1(&validity, casn1.SEQUENCE) ||
 		!tbs.ReadASN1Element(&subject, casn1.SEQUENCE) || !tbs.ReadASN1Element(&spki, casn1.SEQUENCE) {
 		return fail("TBSCertificate members")
+	}
+	if !bytes.Equal(innerAlg, outerAlg) || !innerAlg.ReadASN1(&alg, casn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&c.SignatureOID) {
+		return fail("signature algorithm")
 	}
 	c.Serial = new(big.Int).SetBytes(serial)
 	c.RawIssuer, c.RawSubject = append([]byte(nil), issuer...), append([]byte(nil), subject...)
@@ -168,7 +180,71 @@ func parseTolerantly(der []byte) (*Certificate, error) {
 	if c.PublicKey, err = ParseSPKI(spki); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
+	if !c.readRestrictions(tbs) {
+		return fail("extensions")
+	}
 	return c, nil
+}
+
+// readRestrictions reads what follows the key in a TBSCertificate: which uses
+// the issuer allows, and which critical extensions there are.
+func (c *Certificate) readRestrictions(tbs cryptobyte.String) bool {
+	var list, ext, value cryptobyte.String
+	var present bool
+	if !tbs.SkipOptionalASN1(casn1.Tag(1).ContextSpecific()) || !tbs.SkipOptionalASN1(casn1.Tag(2).ContextSpecific()) ||
+		!tbs.ReadOptionalASN1(&list, &present, contextTag(3)) || !tbs.Empty() {
+		return false
+	}
+	if !present {
+		return true
+	}
+	if all := list; !all.ReadASN1(&list, casn1.SEQUENCE) || !all.Empty() {
+		return false
+	}
+	seen := make(map[string]bool)
+	for !list.Empty() {
+		var id asn1.ObjectIdentifier
+		var critical bool
+		if !list.ReadASN1(&ext, casn1.SEQUENCE) || !ext.ReadASN1ObjectIdentifier(&id) ||
+			ext.PeekASN1Tag(casn1.BOOLEAN) && !ext.ReadASN1Boolean(&critical) ||
+			!ext.ReadASN1(&value, casn1.OCTET_STRING) || !ext.Empty() || seen[id.String()] {
+			return false
+		}
+		seen[id.String()] = true
+		switch {
+		case id.Equal(oidKeyUsage):
+			var bits asn1.BitString
+			if !value.ReadASN1BitString(&bits) || !value.Empty() {
+				return false
+			}
+			for i := range 9 {
+				c.KeyUsage |= KeyUsage(bits.At(i)) << i
+			}
+			if c.KeyUsage == 0 {
+				return false // present and empty: it would look like no restriction
+			}
+		case critical && !handled(id):
+			c.Critical = append(c.Critical, id)
+		}
+	}
+	return true
+}
+
+var oidKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 15}
+
+// handled reports whether a critical extension may be passed over, because it
+// restricts nothing that a signature depends on or is judged elsewhere:
+// identifiers of keys, alternative names, basic constraints, places of
+// revocation lists, policies, extended usage, authority information. Name and
+// policy constraints are not among them: keys/trust does not enforce them.
+func handled(id asn1.ObjectIdentifier) bool {
+	if len(id) == 4 && id[0] == 2 && id[1] == 5 && id[2] == 29 {
+		switch id[3] {
+		case 14, 17, 18, 19, 31, 32, 35, 37:
+			return true
+		}
+	}
+	return id.String() == "1.3.6.1.5.5.7.1.1"
 }
 
 func readName(der []byte) pkix.Name {

@@ -16,6 +16,8 @@ const (
 	maxDepth  = 8  // certificates of a path, leaf and anchor included
 	maxChecks = 48 // signatures verified in one search
 	maxCached = 4096
+
+	maxCachedLeaf = 8 << 10 // bytes
 )
 
 // Anchor is a certificate that is believed because it was configured.
@@ -155,7 +157,13 @@ func (a *Anchors) cached(c *gm.Certificate, role Role) []*gm.Certificate {
 	return a.cache[cacheKey{role, string(c.Raw)}]
 }
 
+// remember keeps a chain whose signatures hold. Malformed and oversized leaves
+// are looked up each time: of those a sender can make as many as he likes, or
+// fill the memory with few.
 func (a *Anchors) remember(c *gm.Certificate, role Role, chain []*gm.Certificate) {
+	if c.FormError != nil || len(c.Raw) > maxCachedLeaf {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.cache) >= maxCached {

@@ -150,13 +150,11 @@ func CheckDates(c *gm.Certificate, at time.Time) (Problem, bool) {
 }
 
 // CheckUsage returns the problem of an end certificate in a role: WrongUsage,
-// BadExtension, or none. A certificate without key usage is not restricted; a
-// malformed one (FormError) cannot be judged here and gives none.
+// BadExtension, or none. A certificate without key usage is not restricted; of
+// a malformed one (FormError) usage and critical extensions are known and count.
 func CheckUsage(c *gm.Certificate, role Role) (Problem, bool) {
 	const signs = gm.KeyUsageDigitalSignature | gm.KeyUsageContentCommitment
 	switch {
-	case c.FormError != nil:
-		return Problem{}, true
 	case len(c.Critical) > 0:
 		return Problem{BadExtension, c, fmt.Sprintf("certificate %s has the unknown critical extension %v", name(c), c.Critical[0])}, false
 	case c.KeyUsage != 0 && c.KeyUsage&signs == 0:

@@ -1,7 +1,9 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -296,5 +298,53 @@ func BenchmarkCheckOfAChainOfThree(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// spoilt is e with a subject that the strict parser refuses, signed anew by the
+// issuer's key.
+func spoilt(t *testing.T, e, issuer *entity) *gm.Certificate {
+	t.Helper()
+	tbs := bytes.Clone(e.RawTBS)
+	tbs[bytes.LastIndex(tbs, []byte("\x13\x02CN"))+2] = '_' // not in PrintableString
+	sig, err := issuer.key.Sign(tbs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bits, err := asn1.Marshal(asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := bytes.TrimPrefix(e.Raw[4:], e.RawTBS)
+	body := append(append(tbs, rest[:2+int(rest[1])]...), bits...)
+	der, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := gm.ParseCertificate(der)
+	if err != nil || c.FormError == nil {
+		t.Fatalf("%v, %v", c, err)
+	}
+	return c
+}
+
+func TestAMalformedLeafIsHeldToItsUsage(t *testing.T) {
+	root := issue(t, nil, "根", ca(0))
+	a := anchors(t, Maker|Signer|TSA, root)
+	is(t, "may sign", a.Check(spoilt(t, issue(t, root, "甲"), root), nil, Signer, mid), "trusted")
+	is(t, "may not sign", a.Check(spoilt(t, issue(t, root, "乙", usage(gm.KeyUsageCRLSign)), root), nil, Maker, mid), "refused: wrong usage")
+	is(t, "no timestamps", a.Check(spoilt(t, issue(t, root, "丙"), root), nil, TSA, mid), "refused: wrong usage")
+}
+
+func TestMalformedLeavesDoNotFillTheCache(t *testing.T) {
+	root := issue(t, nil, "根", ca(0))
+	a := anchors(t, Signer, root)
+	a.Check(spoilt(t, issue(t, root, "甲"), root), nil, Signer, mid)
+	if len(a.cache) != 0 {
+		t.Errorf("%d chains of malformed certificates are kept", len(a.cache))
+	}
+	a.Check(issue(t, root, "乙").Certificate, nil, Signer, mid)
+	if len(a.cache) != 1 {
+		t.Errorf("%d chains are kept, want 1", len(a.cache))
 	}
 }
