@@ -20,7 +20,8 @@ var ErrCheckpoint = errors.New("not a valid checkpoint")
 // implementation parses it and signs nothing else, so that the right to sign
 // checkpoints is not a right to sign. The signature is SM2 over these bytes
 // with the default user identity, in DER. SignCheckpoint may be called again
-// for the same tree after an error, with a later time.
+// for the same tree after an error, with a later time. It returns soon after
+// ctx ends: Close waits for it.
 type Signer interface {
 	SignCheckpoint(ctx context.Context, checkpoint []byte) (sig []byte, err error)
 }
@@ -200,7 +201,7 @@ func signCheckpoint(ctx context.Context, signer Signer, key *gm.PublicKey, c Che
 	if err != nil {
 		return nil, err
 	}
-	sig, err := signer.SignCheckpoint(ctx, text)
+	sig, err := ask(ctx, signer, text)
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint of %d records: %w", c.Size, err)
 	}
@@ -209,4 +210,16 @@ func signCheckpoint(ctx context.Context, signer Signer, key *gm.PublicKey, c Che
 		return nil, fmt.Errorf("signer's answer: %w", err)
 	}
 	return s, nil
+}
+
+// ask calls the signer. One that panics is one that is away: what calls go
+// through this process must not end with it. The panic's value may hold
+// anything and is not passed on.
+func ask(ctx context.Context, signer Signer, text []byte) (sig []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			sig, err = nil, fmt.Errorf("the signer panicked (%T)", p)
+		}
+	}()
+	return signer.SignCheckpoint(ctx, text)
 }
