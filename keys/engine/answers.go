@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -223,27 +224,39 @@ func (a *answers) commit(ctx context.Context, list []*answer, now time.Time) err
 	}
 	a.flush.Lock()
 	defer a.flush.Unlock()
-	a.mu.Lock()
-	if a.open == w {
-		a.open = nil
-	}
-	a.mu.Unlock()
 	// The leader's own cancellation must not fail the others.
 	ctx = context.WithoutCancel(ctx)
 	path := answerPath(hourOf(now))
-	w.err = a.write(ctx, path, w.list)
-	a.mu.Lock()
-	if w.err == nil {
-		for _, x := range w.list {
-			a.byID[x.slot()] = x
-		}
-	} else {
-		a.loaded = false // it may be there all the same: read again before the next claim
-	}
-	a.mu.Unlock()
-	close(w.done)
+	a.lead(ctx, path, w)
 	if w.err == nil {
 		a.tidy(ctx, path, now)
 	}
 	return w.err
 }
+
+// lead writes w for all who wait for it. They are told an outcome also when
+// storage panics: what waits here holds the key's lock.
+func (a *answers) lead(ctx context.Context, path string, w *entryWrite) {
+	a.mu.Lock()
+	if a.open == w {
+		a.open = nil
+	}
+	a.mu.Unlock()
+	w.err = errNoOutcome
+	defer func() {
+		a.mu.Lock()
+		if w.err == nil {
+			for _, x := range w.list {
+				a.byID[x.slot()] = x
+			}
+		} else {
+			a.loaded = false // it may be there all the same: read again before the next claim
+		}
+		a.mu.Unlock()
+		close(w.done)
+	}()
+	w.err = a.write(ctx, path, w.list)
+}
+
+// errNoOutcome is the error of a write that did not return.
+var errNoOutcome = errors.New("remember answers: storage did not return")

@@ -40,7 +40,8 @@ func (e *Engine) check(v *version, q keys.Request, now time.Time) error {
 }
 
 func (e *Engine) inWindow(what string, at, now time.Time) error {
-	if d := at.Sub(now); d > e.config.ClockWindow || -d > e.config.ClockWindow {
+	// Abs, because Sub saturates and the smallest Duration is its own negative.
+	if at.Sub(now).Abs() > e.config.ClockWindow {
 		return fmt.Errorf("%w: %s %s, now %s", keys.ErrClock, what,
 			at.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}

@@ -176,6 +176,9 @@ func decodeRecord(name keys.Name, data []byte) (*record, error) {
 		if v.State == keys.Live {
 			lives++
 		}
+		if v.State == keys.Live && v.Certificate == nil && p.CertificateBound() {
+			return nil, bad(fmt.Sprintf("version %d is live without a certificate", i+1))
+		}
 		if needed := r.State != keys.Destroyed && v.State != keys.Retired; needed != (v.private != nil) {
 			return nil, bad(fmt.Sprintf("version %d: private half", i+1))
 		}

@@ -149,6 +149,9 @@ func testTBS(e *env) {
 	refuse("a trailing byte", keys.ErrItem, append(bytes.Clone(DER(e, tbs)), 0))
 	refuse("a byte cut off", keys.ErrItem, DER(e, tbs)[:len(DER(e, tbs))-1])
 	refuse("signed too late", keys.ErrClock, with(func(t *ses.TBS) { t.Time = e.clock.Now().Add(-window - 2*time.Minute) }))
+	// time.Time.Sub saturates at 292 years, and the smallest Duration has no negative.
+	refuse("signed in the year 26", keys.ErrClock, with(func(t *ses.TBS) { t.Time = t.Time.AddDate(-2000, 0, 0) }))
+	refuse("signed in the year 4026", keys.ErrClock, with(func(t *ses.TBS) { t.Time = t.Time.AddDate(2000, 0, 0) }))
 	refuse("signed ahead of time", keys.ErrClock, with(func(t *ses.TBS) { t.Time = e.clock.Now().Add(window + 2*time.Minute) }))
 	refuse("a seal of somebody else", keys.ErrForeignSeal, sealed(func(i *ses.SealInfo) {
 		i.Property.Certs = [][]byte{e.outside.Certify(newKey(e).Public()).Raw}
