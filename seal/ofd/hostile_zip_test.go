@@ -180,6 +180,8 @@ func zipStructureCases() []hostile {
 		{"descriptor of 16 bytes", changed(streamed(16, false)), nil},
 		{"descriptor of 20 bytes", changed(streamed(20, false)), nil},
 		{"descriptor of 24 bytes", changed(streamed(24, false)), nil},
+		{"descriptor of a stored entry", with(storedStream("content")), nil},
+		{"descriptor inside a stored entry", with(storedStream("short" + string(descriptorOf("short")) + "PK\x03\x04")), mismatch},
 		{"descriptor of 12 bytes lies", changed(streamed(12, true)), mismatch},
 		{"descriptor of 16 bytes lies", changed(streamed(16, true)), mismatch},
 		{"descriptor of 20 bytes lies", changed(streamed(20, true)), mismatch},
@@ -211,6 +213,8 @@ func zipStructureCases() []hostile {
 		{"zip64 end of another size", archiveEnd{zip64: func(r, _ []byte, _, _ uint64, _ int) { r[4]++ }}.build(minimal()...), format},
 		{"zip64 end on two disks", archiveEnd{zip64: func(_, l []byte, _, _ uint64, _ int) { l[16] = 2 }}.build(minimal()...), format},
 		{"zip64 locator points elsewhere", archiveEnd{zip64: func(_, l []byte, _, _ uint64, _ int) { put32(8, 1<<30)(l) }}.build(minimal()...), format},
+		{"zip64 locator points to a second end record", archiveEnd{zip64: func(_, l []byte, _, _ uint64, _ int) { put32(8, 0)(l) }}.build(minimal()...), format},
+		{"zip64 end behind a prefix", archiveEnd{prefix: []byte("vendor junk"), zip64: func(_, _ []byte, _, _ uint64, _ int) {}}.build(minimal()...), prefix},
 		{"zip64 end without signature", archiveEnd{zip64: func(r, _ []byte, _, _ uint64, _ int) { r[0] = 0 }}.build(minimal()...), format},
 		{"encrypted", changed(func(f *testFile) { f.flags |= flagEncrypted }), format},
 		{"strongly encrypted", changed(func(f *testFile) { f.flags |= flagStrong }), format},
@@ -219,6 +223,22 @@ func zipStructureCases() []hostile {
 		{"method bzip2", changed(func(f *testFile) { f.method = 12 }), format},
 		{"method AES", changed(func(f *testFile) { f.method = 99 }), format},
 	}
+}
+
+// storedStream is a stored entry whose length only the directory and the
+// descriptor behind it state: a reader of a stream has to search for its end.
+func storedStream(content string) testFile {
+	f := file("stream", content)
+	f.flags |= flagDescriptor
+	f.local = func(h []byte) { clear(h[14:26]) }
+	f.descriptor = descriptorOf(content)
+	return f
+}
+
+func descriptorOf(content string) []byte {
+	d := append([]byte("PK\x07\x08"), crcOf(content)...)
+	d = binary.LittleEndian.AppendUint32(d, uint32(len(content)))
+	return binary.LittleEndian.AppendUint32(d, uint32(len(content)))
 }
 
 // wide moves the sizes of both headers into zip64 fields.

@@ -1,6 +1,7 @@
 package ofd
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -270,6 +271,8 @@ func (a *archive) checkLocal(e *entry, next int64, ps *problems) {
 	}
 	tail := a.data[e.end:next]
 	switch {
+	case streamed && e.method == methodStored && bytes.Contains(a.data[e.body:e.end], []byte("PK\x07\x08")):
+		ps.add(2, CodeZipMismatch, e.name, "a stored entry of unstated length contains a data descriptor: readers disagree on where it ends")
 	case streamed && !descriptorMatches(tail, e):
 		ps.add(2, CodeZipMismatch, e.name, "the data descriptor is missing, differs from the directory, or is followed by other bytes")
 	case !streamed && len(tail) != 0:

@@ -76,6 +76,10 @@ func readEnd(data []byte, ps *problems) *endRecord {
 		return nil
 	}
 	e.count, e.size, e.offset, e.start = int64(count), int64(size), int64(offset), behind-int64(size)
+	if behind < int64(at) && le64(data[at-locator64Len+8:])+uint64(e.start-e.offset) != uint64(behind) {
+		ps.add(1, CodeZipFormat, "", "the zip64 locator points to another end record than the one before it")
+		return nil
+	}
 	return e
 }
 
