@@ -88,7 +88,7 @@ func (a *Anchors) Check(cert *gm.Certificate, others []*gm.Certificate, role Rol
 		own = append(own, p)
 	}
 	if a == nil || len(a.byRaw) == 0 {
-		return noPath(cert, own, "no trust anchor is configured")
+		return a.noPath(cert, own, "no trust anchor is configured")
 	}
 	if chain := a.cached(cert, role); chain != nil {
 		if v := a.judge(chain, nil, own, at); v.Outcome == Trusted {
@@ -98,7 +98,7 @@ func (a *Anchors) Check(cert *gm.Certificate, others []*gm.Certificate, role Rol
 	s := search{anchors: a, others: others, role: role}
 	s.extend([]*gm.Certificate{cert}, nil)
 	if len(s.found) == 0 {
-		return noPath(cert, own, fmt.Sprintf("nothing leads from %s to a configured %s anchor", name(cert), role))
+		return a.noPath(cert, own, fmt.Sprintf("nothing leads from %s to a configured %s anchor", name(cert), role))
 	}
 	var best Verdict
 	for i, p := range s.found {
@@ -116,8 +116,11 @@ func (a *Anchors) Check(cert *gm.Certificate, others []*gm.Certificate, role Rol
 	return best
 }
 
-func noPath(cert *gm.Certificate, own []Problem, why string) Verdict {
+func (a *Anchors) noPath(cert *gm.Certificate, own []Problem, why string) Verdict {
 	v := Verdict{Problems: append(own, Problem{NoPath, cert, why})}
+	if a != nil && a.revoked != nil {
+		v.Revocation = Revocation{State: CannotAnswer, Detail: "whose revocations to ask about is not known without a path to an anchor"}
+	}
 	if len(own) > 0 {
 		v.Outcome = Refused
 	}
@@ -132,15 +135,21 @@ func (a *Anchors) judge(chain []*gm.Certificate, broken, own []Problem, at time.
 			v.Problems = append(v.Problems, p)
 		}
 	}
-	if a.revoked != nil && len(broken) == 0 {
+	if a.revoked != nil {
+		v.Revocation = Revocation{State: NotRevoked}
 		for i, c := range chain[:len(chain)-1] { // an anchor is revoked by taking it away
-			r := a.revoked.Status(c, chain[i+1], at)
-			if i == 0 {
-				v.Revocation = r
+			r := Revocation{State: CannotAnswer, Detail: "the path is broken"}
+			if len(broken) == 0 {
+				r = a.revoked.Status(c, chain[i+1], at)
 			}
-			if r.State == IsRevoked {
-				v.Revocation = r
+			switch {
+			case r.State == IsRevoked:
+				if v.Revocation.State != IsRevoked {
+					v.Revocation = r
+				}
 				v.Problems = append(v.Problems, Problem{Revoked, c, fmt.Sprintf("certificate %s was revoked %s", name(c), stamp(r.At))})
+			case r.State != NotRevoked && v.Revocation.State == NotRevoked:
+				v.Revocation = Revocation{State: CannotAnswer, Detail: r.Detail}
 			}
 		}
 	}

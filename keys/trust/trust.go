@@ -98,7 +98,7 @@ type Verdict struct {
 	Outcome    Outcome
 	Problems   []Problem         // empty exactly when Trusted
 	Chain      []*gm.Certificate // leaf first, anchor last; nil when there is no path
-	Revocation Revocation        // of the leaf; the issuers' count too when one is revoked
+	Revocation Revocation        // the worst of the chain, anchor left out; CannotAnswer too when there is no chain to ask about
 }
 
 // Has reports whether one of the problems has the reason.
@@ -126,7 +126,8 @@ const (
 type Revocation struct {
 	State  RevocationState
 	At     time.Time // when it was revoked
-	Detail string
+	Reason int       // of RFC 5280 section 5.3.1; 0 also when none is known
+	Detail string    // with CannotAnswer: why; else may be empty
 }
 
 // RevocationSource knows revoked certificates, from CRLs or OCSP answers that
@@ -160,7 +161,7 @@ func CheckUsage(c *gm.Certificate, role Role) (Problem, bool) {
 	case c.KeyUsage != 0 && c.KeyUsage&signs == 0:
 		return Problem{WrongUsage, c, fmt.Sprintf("certificate %s may not sign documents", name(c))}, false
 	case role == TSA && !c.TimeStamping:
-		return Problem{WrongUsage, c, fmt.Sprintf("certificate %s may not sign timestamps", name(c))}, false
+		return Problem{WrongUsage, c, fmt.Sprintf("certificate %s has not the one critical extended usage timeStamping", name(c))}, false
 	}
 	return Problem{}, true
 }
