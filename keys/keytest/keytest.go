@@ -67,6 +67,7 @@ func Run(t *testing.T, o Options) {
 		{"a CA signs its root, then certificates within its rights", testCertificates},
 		{"a CA signs revocation lists of its own", testRevocationLists},
 		{"a CA answers about its own certificates", testOCSP},
+		{"a licence key signs sound status lists", testStatusLists},
 		{"a batch answers in order and item by item", testBatch},
 		{"the same id gives the same answer for a day", testIdempotency},
 		{"one id used concurrently is answered once", testConcurrentID},

@@ -12,6 +12,7 @@ import (
 	"github.com/sealgate/sealgate/audit"
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/trust"
 	"github.com/sealgate/sealgate/seal/ses"
 )
 
@@ -31,6 +32,8 @@ func (e *env) sound(info keys.Info, salt byte) []byte {
 		return e.checkpoint(uint64(salt))
 	case keys.CA:
 		return e.leafTBS(v.Certificate, templateFor(keys.Seal))
+	case keys.Licence:
+		return e.statusList(func(s *trust.SealStatus) { s.Number = uint64(salt) })
 	case keys.TSA:
 		return e.timestamp(v.Certificate, func(i *gm.TSTInfo) { i.Serial.SetInt64(int64(salt) + 1) })
 	}
