@@ -342,6 +342,37 @@ func TestPerCallStageFailsClosed(t *testing.T) {
 	}
 }
 
+func TestLogOfAPolicyErrorHoldsNothingThatTheCallerSent(t *testing.T) {
+	const number = "22010219900307001X"
+	panics := &topdown.Builtin{Decl: &ast.Builtin{Name: "test.panic", Decl: types.NewFunction(types.Args(types.A), types.B)},
+		Func: func(_ topdown.BuiltinContext, args []*ast.Term, _ func(*ast.Term) error) error {
+			panic(args[0].String())
+		}}
+	for name, condition := range map[string]string{
+		"to_number":             `to_number(input.params.idCard[0]) > 0`,
+		"time.parse_rfc3339_ns": `time.parse_rfc3339_ns(input.params.idCard[0]) > 0`,
+		"panic":                 `test.panic(input.params.idCard[0])`,
+	} {
+		for _, rule := range []string{"allow", `reasons contains {"code": "SG-AUTHZ-X", "zh": "x", "en": "x"}`} {
+			var log bytes.Buffer
+			modules := map[string]string{"a.rego": "package sealgate.authz\ndefault allow := false\nallow if input.caller.system",
+				"c.rego": "package sealgate.call\ndefault allow := false\nallow if input.ip == \"x\"\n" + rule + " if " + condition}
+			e, err := build(context.Background(), Config{Modules: modules, Budget: patience, Log: slog.New(slog.NewTextHandler(&log, nil))}, []*topdown.Builtin{panics})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req := request()
+			req.Call = &policy.CallInput{Params: map[string][]string{"idCard": {number}}}
+			if d := e.Decide(context.Background(), req); d.Allow || d.Code == "" {
+				t.Errorf("%s in %s: %+v", name, rule, d)
+			}
+			if !strings.Contains(log.String(), name) || strings.Contains(log.String(), number) {
+				t.Errorf("%s in %s: %s", name, rule, log.String())
+			}
+		}
+	}
+}
+
 func TestRevisionIsThatOfTheContent(t *testing.T) {
 	a := shippedEngine(t).Revision()
 	if b := shippedEngine(t).Revision(); a != b {

@@ -136,17 +136,21 @@ func (l *linter) ruleReadsInput(ref ast.Ref) bool {
 
 // noAbsence refuses, in all that allow depends on, a condition that holds
 // because another rule gave nothing: `not helper`, `count(denials) == 0`,
-// `denials == set()`, `every d in denials {…}`. When that rule errs or reads
-// what is missing it gives nothing as well, and the call would pass.
+// `denials == set()`, `every d in denials {…}`, `[d | denials[d]] == []`, and an
+// else behind a body that asks another rule. When that rule errs or reads what
+// is missing it gives nothing as well, and the call would pass.
 func (l *linter) noAbsence(r *ast.Rule) {
+	l.noCollecting(r)
+	for e := r; e.Else != nil; e = e.Else {
+		l.undefined(e.Body, func(ref ast.Ref) {
+			l.report(e.Else.Loc(), "absence", "else holds when %s errs; give %s a default, or say what must hold", shorten(ref), shorten(ref))
+		})
+	}
 	ast.WalkBodies(r, func(b ast.Body) bool {
 		for _, e := range b {
 			if e.Negated {
-				ast.WalkRefs(e, func(ref ast.Ref) bool {
-					if rules := l.rulesAt(ref); len(rules) > 0 && !hasDefault(rules) {
-						l.report(e.Loc(), "absence", "not %s holds when %s errs; give it a default, or say what must hold", shorten(ref), shorten(ref))
-					}
-					return false
+				l.undefined(e, func(ref ast.Ref) {
+					l.report(e.Loc(), "absence", "not %s holds when %s errs; give it a default, or say what must hold", shorten(ref), shorten(ref))
 				})
 			}
 			for _, ref := range l.wholes(e) {
@@ -156,6 +160,29 @@ func (l *linter) noAbsence(r *ast.Rule) {
 					l.report(e.Loc(), "absence", "%s as a whole is empty when a rule of it errs; in what allow depends on, only `x in %s` and `%s[x]` are accepted", ref, ref, ref)
 				}
 			}
+		}
+		return false
+	})
+}
+
+// noCollecting refuses comprehensions over rules that may give nothing: an
+// empty collection says as little as the rule itself.
+func (l *linter) noCollecting(r *ast.Rule) {
+	ast.WalkTerms(r, func(t *ast.Term) bool {
+		if ast.IsComprehension(t.Value) {
+			l.undefined(t, func(ref ast.Ref) {
+				l.report(t.Loc(), "absence", "what is collected from %s is empty when %s errs; ask it without a comprehension", shorten(ref), shorten(ref))
+			})
+		}
+		return false
+	})
+}
+
+// undefined calls f for each reference in x to a rule that can be undefined.
+func (l *linter) undefined(x any, f func(ast.Ref)) {
+	ast.WalkRefs(x, func(ref ast.Ref) bool {
+		if rules := l.rulesAt(ref); len(rules) > 0 && !hasDefault(rules) {
+			f(ref)
 		}
 		return false
 	})

@@ -127,8 +127,24 @@ func (r *run) stop() {
 func (r *run) failed(d policy.Decision, stage string, err error) policy.Decision {
 	code := codeOf(err)
 	r.e.log.ErrorContext(r.ctx, "policy gave no usable answer, the call is denied",
-		"code", code, "stage", stage, "decision", r.id, "interface", r.req.Interface.ID, "grant", r.req.Grant.ID, "revision", r.e.revision, "error", err)
+		"code", code, "stage", stage, "decision", r.id, "interface", r.req.Interface.ID, "grant", r.req.Grant.ID, "revision", r.e.revision, "error", forLog(err))
 	return r.e.deny(d, code)
+}
+
+// forLog is what may be logged of an error. The text of a built-in's error
+// quotes its operands, which may be a caller's parameters: an identity number
+// that is no number. Kept are the place, the kind and the built-in's name.
+func forLog(err error) string {
+	var e *topdown.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	where := ""
+	if e.Location != nil {
+		where = fmt.Sprintf("%s:%d: ", e.Location.File, e.Location.Row)
+	}
+	name, _, _ := strings.Cut(e.Message, ":")
+	return where + e.Code + ": " + name
 }
 
 // stableStage evaluates data.sealgate.authz.
@@ -212,7 +228,7 @@ func (r *run) denied(d policy.Decision, st *stage, in ast.Object) policy.Decisio
 			}
 		}
 		if err != nil {
-			r.e.log.WarnContext(r.ctx, "reasons of a deny cannot be read", "decision", r.id, "revision", r.e.revision, "error", err)
+			r.e.log.WarnContext(r.ctx, "reasons of a deny cannot be read", "decision", r.id, "revision", r.e.revision, "error", forLog(err))
 		}
 	}
 	return r.e.deny(d, refusalCode(reasons), reasons...)
@@ -223,7 +239,7 @@ func (r *run) denied(d policy.Decision, st *stage, in ast.Object) policy.Decisio
 func (r *run) eval(q *query, in ast.Object) (answer topdown.QueryResult, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			answer, err = nil, fmt.Errorf("panic: %v", p)
+			answer, err = nil, fmt.Errorf("panic: %T", p) // the value may hold anything
 		}
 	}()
 	if r.ctx.Err() != nil {
