@@ -210,6 +210,18 @@ func TestShowOnAParentMayNotShowAFieldThatTheGrantDoesNotName(t *testing.T) {
 	load(t, replace(t, text, `"data.mobile": "keep(3,4)"`, `"data.mobile": "keep(3,4)", data: show, "data.address": mask, "data.health[*].code": drop`))
 }
 
+func TestWildcardMayNotMaskAFieldThatTheGrantDoesNotName(t *testing.T) {
+	text := replace(t, good(t), `"data.address": {grade: 3, kind: address}`, "\"data.*\": {grade: 2}\n        \"data.address\": {grade: 3, kind: address}")
+	for _, action := range []string{"show", "mask", `"keep(6,4)"`, "pseudonym", `"fixed(\"x\")"`} {
+		_, err := Load([]byte(replace(t, text, `"data.mobile": "keep(3,4)"`, `"data.mobile": "keep(3,4)", "data.*": `+action)))
+		if err == nil || !strings.Contains(err.Error(), `on "data.*" would also show "data.address"`) {
+			t.Errorf("%s: got %v", action, err)
+		}
+	}
+	load(t, replace(t, text, `"data.mobile": "keep(3,4)"`, `"data.mobile": "keep(3,4)", "data.*": drop`))
+	load(t, replace(t, text, `"data.mobile": "keep(3,4)"`, `"data.mobile": "keep(3,4)", "data.*": mask, "data.address": drop`))
+}
+
 func TestGrantOutsideTheItemMatrixIsFlagged(t *testing.T) {
 	s := load(t, replace(t, good(t), "pop.person.query: [code, data.name", "pop.person.query: [data.name"))
 	if !slices.ContainsFunc(s.Warnings(), func(w Warning) bool {

@@ -141,17 +141,30 @@ func (b *builder) grantFields(g *Grant, e GrantEntry, path at) bool {
 }
 
 // grantSubtrees refuses an action that would reach a classified field which
-// the grant does not name: show on a parent shows the whole subtree.
+// the grant does not name: show on a parent shows the whole subtree, and any
+// action that passes something on at `data.*` does so for `data.idCard` too. (A
+// mask on a parent gives null, which tells nothing of what is inside.)
 func (b *builder) grantSubtrees(g *Grant, path at) bool {
 	ok := true
 	for _, p := range sortedKeys(g.Actions) {
+		kind := g.Actions[p].Kind
+		if kind == policy.Drop || kind == policy.Reject {
+			continue
+		}
 		for _, inner := range g.Interface.inside(p) {
-			if _, named := g.Actions[inner]; !named && g.Actions[p].Kind == policy.Show {
-				ok = b.fail(path.to("fields", p), "show on %q would also show %q, which the grant does not name", p, inner)
+			_, named := g.Actions[inner]
+			if !named && (kind == policy.Show || depth(p) == depth(inner)) {
+				ok = b.fail(path.to("fields", p), "%s on %q would also show %q, which the grant does not name", kind, p, inner)
 			}
 		}
 	}
 	return ok
+}
+
+// depth counts the segments of a path that is known to parse.
+func depth(path string) int {
+	p, _ := policy.ParsePath(path)
+	return len(p)
 }
 
 func (b *builder) needed(g *Grant, field string) bool {
