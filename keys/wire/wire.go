@@ -86,8 +86,10 @@ func ErrorText(err error) string {
 	return ""
 }
 
-// ParseError reads what ErrorText wrote. A text without a known code gives nil.
+// ParseError reads what ErrorText wrote, also inside the list that Vault makes
+// of an error that comes with a status. A text without a known code gives nil.
 func ParseError(text string) error {
+	text = strings.TrimSpace(strings.TrimPrefix(text, "1 error occurred:\n\t* "))
 	code, detail, ok := strings.Cut(text, ": ")
 	if !ok {
 		return nil

@@ -1,0 +1,123 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// maxAnswer bounds what is read of one answer, in bytes.
+const maxAnswer = 16 << 20
+
+// reply is what Vault answered.
+type reply struct {
+	status     int
+	body       []byte
+	errors     []string // of an error answer
+	retryAfter time.Duration
+	location   string
+}
+
+// text is the error text for people and for classification.
+func (r reply) text() string {
+	s := strings.Join(r.errors, "; ")
+	s = strings.NewReplacer("1 error occurred:", "", "2 errors occurred:", "", "\n\t* ", " ", "\n", "").Replace(s)
+	return strings.TrimSpace(s)
+}
+
+func (r reply) says(text string) bool {
+	return slices.ContainsFunc(r.errors, func(e string) bool { return strings.Contains(e, text) })
+}
+
+// exchange sends one request to one node and reads the answer: once, without
+// retries and redirects. sent reports whether any part of the request may have
+// reached Vault; when it is false and err is not nil, Vault did nothing.
+func (c *Client) exchange(ctx context.Context, node, method, path, token string, body []byte) (r reply, sent bool, err error) {
+	var wrote atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
+	req, err := http.NewRequestWithContext(ctx, method, node+"/v1/"+path, bytes.NewReader(body))
+	if err != nil {
+		return reply{}, false, err
+	}
+	req.Header.Set("X-Vault-Request", "true") // Vault Agent and proxies may demand it
+	if token != "" {
+		req.Header.Set("X-Vault-Token", token)
+	}
+	if c.config.Namespace != "" {
+		req.Header.Set("X-Vault-Namespace", c.config.Namespace)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, wrote.Load(), plain(err)
+	}
+	defer resp.Body.Close()
+	r = reply{status: resp.StatusCode, location: resp.Header.Get("Location")}
+	if r.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
+		return reply{}, true, plain(err)
+	}
+	if len(r.body) > maxAnswer {
+		return reply{}, true, fmt.Errorf("answer of more than %d bytes", maxAnswer)
+	}
+	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 && n < 3600 {
+		r.retryAfter = time.Duration(n) * time.Second
+	}
+	if r.status >= 300 {
+		var e struct {
+			Errors []string `json:"errors"`
+		}
+		if json.Unmarshal(r.body, &e) == nil {
+			r.errors = e.Errors
+		}
+	}
+	return r, true, nil
+}
+
+// plain drops the URL that net/http puts before an error: the path is known,
+// and the text goes to people.
+func plain(err error) error {
+	if u, ok := err.(*url.Error); ok {
+		return u.Err
+	}
+	return err
+}
+
+// nodes is the list of configured addresses and which one to ask first.
+type nodes struct {
+	list  []string
+	first atomic.Int32
+}
+
+func (n *nodes) current() string { return n.list[int(n.first.Load())%len(n.list)] }
+
+// next turns to the node after failed, unless somebody already did.
+func (n *nodes) next(failed string) {
+	i := slices.Index(n.list, failed)
+	n.first.CompareAndSwap(int32(i), int32((i+1)%len(n.list)))
+}
+
+// follow turns to the node that a redirect names, when it is configured.
+func (n *nodes) follow(location string) bool {
+	u, err := url.Parse(location)
+	if err != nil {
+		return false
+	}
+	i := slices.Index(n.list, u.Scheme+"://"+u.Host)
+	if i < 0 {
+		return false
+	}
+	n.first.Store(int32(i))
+	return true
+}

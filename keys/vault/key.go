@@ -1,0 +1,296 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/wire"
+)
+
+// Key returns the named key. It need not exist yet. All callers of one name
+// share one Key, so that their signatures travel together.
+func (c *Client) Key(name keys.Name) keys.Key { return c.key(name) }
+
+func (c *Client) key(name keys.Name) *Key {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.keys[name]
+	if k == nil {
+		k = &Key{client: c, name: name, publics: map[int]*public{}, gatherers: map[lane]*gatherer{}}
+		if len(c.keys) < maxKeys {
+			c.keys[name] = k
+		}
+	}
+	return k
+}
+
+// maxKeys bounds the keys that are remembered; names come from callers.
+const maxKeys = 4096
+
+// Key is a key in Vault.
+type Key struct {
+	client *Client
+	name   keys.Name
+
+	mu        sync.Mutex
+	publics   map[int]*public
+	gatherers map[lane]*gatherer
+}
+
+// public is the public half of one version: it never changes, so it is read
+// once.
+type public struct {
+	key         *gm.PublicKey
+	fingerprint [gm.DigestSize]byte
+}
+
+// lane is what signatures must have in common to travel in one batch. Those
+// with an id and those without part, because Vault writes to its storage for
+// the first, and only they can be repeated.
+type lane struct {
+	t       keys.Type
+	version int
+	named   bool // the requests carry ids
+}
+
+func laneOf(r keys.Request) lane { return lane{r.Type, r.KeyVersion, r.ID != ""} }
+
+// Info implements keys.Key.
+func (k *Key) Info(ctx context.Context) (keys.Info, error) { return k.client.Info(ctx, k.name) }
+
+// Sign implements keys.Key.
+func (k *Key) Sign(ctx context.Context, r keys.Request) (keys.Signature, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.client.config.SignTimeout)
+	defer cancel()
+	if err := errors.Join(r.Check(), ctx.Err()); err != nil {
+		return keys.Signature{}, err
+	}
+	p, err := k.public(ctx, r.KeyVersion)
+	if err != nil {
+		return keys.Signature{}, err
+	}
+	s, err := k.gatherer(laneOf(r)).sign(ctx, r)
+	if err != nil {
+		return keys.Signature{}, err
+	}
+	return p.checked(r, s)
+}
+
+// SignBatch implements keys.Key.
+func (k *Key) SignBatch(ctx context.Context, rs []keys.Request) ([]keys.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.client.config.SignTimeout)
+	defer cancel()
+	if len(rs) == 0 || len(rs) > keys.MaxBatch {
+		return nil, fmt.Errorf("%w, not %d", keys.ErrBatch, len(rs))
+	}
+	out := make([]keys.Result, len(rs))
+	ids := map[string]bool{}
+	lanes := map[lane][]int{}
+	for i, r := range rs {
+		if out[i].Err = r.Check(); out[i].Err != nil {
+			continue
+		}
+		if r.ID != "" && ids[r.ID] {
+			return nil, fmt.Errorf("%w; two of them carry one id", keys.ErrBatch)
+		}
+		ids[r.ID] = true
+		lanes[laneOf(r)] = append(lanes[laneOf(r)], i)
+	}
+	var wg sync.WaitGroup
+	var whole atomic.Pointer[error]
+	for l, indices := range lanes {
+		wg.Go(func() {
+			if err := k.signLane(ctx, l, indices, rs, out); err != nil {
+				whole.Store(&err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := whole.Load(); err != nil {
+		return nil, *err
+	}
+	return out, nil
+}
+
+// signLane signs those of rs that belong to one lane, in as many requests as
+// their sizes need, and fills in their results. Its error means that the key
+// itself refused the batch, whatever the items.
+func (k *Key) signLane(ctx context.Context, l lane, indices []int, rs []keys.Request, out []keys.Result) error {
+	p, err := k.public(ctx, l.version)
+	if errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrName) {
+		return err // the batch as a whole: there is no such key
+	}
+	for len(indices) > 0 {
+		n, size := 0, 0
+		for n < len(indices) && (n == 0 || size+len(rs[indices[n]].Item) <= maxRequest) {
+			size += len(rs[indices[n]].Item)
+			n++
+		}
+		part := make([]keys.Request, n)
+		for i, x := range indices[:n] {
+			part[i] = rs[x]
+		}
+		var answers []keys.Result
+		if err == nil {
+			answers, err = k.send(ctx, l, part)
+		}
+		if errors.Is(err, keys.ErrDisabled) {
+			return err
+		}
+		if err == nil {
+			p.checkAll(part, answers)
+		}
+		for i, x := range indices[:n] {
+			if out[x].Err = err; err == nil {
+				out[x] = answers[i]
+			}
+		}
+		indices = indices[n:]
+	}
+	return nil
+}
+
+// maxRequest bounds the items of one request in bytes: Vault takes 32 MiB of
+// JSON, and reads it all before it looks at the token.
+const maxRequest = 8 << 20
+
+// public returns the public half of a version, asking Vault for one not seen
+// yet. For a version that does not exist it returns one with which no
+// signature verifies: the refusal is left to the engine, which may have more to
+// say.
+func (k *Key) public(ctx context.Context, version int) (*public, error) {
+	k.mu.Lock()
+	p := k.publics[version]
+	k.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	info, err := k.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, v := range info.Versions {
+		if old := k.publics[v.Number]; old != nil && !old.key.Equal(v.Public) {
+			return nil, fmt.Errorf("%w: version %d of key %s has changed", keys.ErrFault, v.Number, k.name)
+		}
+		k.publics[v.Number] = &public{v.Public, v.Fingerprint()}
+	}
+	if p = k.publics[version]; p == nil {
+		return &public{}, nil
+	}
+	return p, nil
+}
+
+// checked returns s when it is a signature of this key over r.
+func (p *public) checked(r keys.Request, s keys.Signature) (keys.Signature, error) {
+	if p.key == nil {
+		return keys.Signature{}, fmt.Errorf("%w: version %d was not there when it was named", keys.ErrVersion, r.KeyVersion)
+	}
+	if s.KeyVersion != r.KeyVersion || s.Fingerprint != p.fingerprint {
+		return keys.Signature{}, fmt.Errorf("%w: another key or version answered", keys.ErrFault)
+	}
+	message, err := r.Type.Message(r.Item)
+	if err != nil {
+		return keys.Signature{}, err
+	}
+	if err := p.key.Verify(message, s.Value); err != nil {
+		return keys.Signature{}, fmt.Errorf("%w: %w", keys.ErrFault, err)
+	}
+	return s, nil
+}
+
+// checkAll checks a batch on all CPUs.
+func (p *public) checkAll(rs []keys.Request, out []keys.Result) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (len(rs)+3)/4) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(rs); i = int(next.Add(1)) - 1 {
+				if out[i].Err == nil {
+					out[i].Signature, out[i].Err = p.checked(rs[i], out[i].Signature)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// send has Vault sign requests of one lane, in one batch. The signatures are
+// not checked yet.
+func (k *Key) send(ctx context.Context, l lane, rs []keys.Request) ([]keys.Result, error) {
+	body := struct {
+		Items      []string `json:"items"`
+		KeyVersion int      `json:"key_version"`
+		IDs        []string `json:"ids,omitempty"`
+	}{KeyVersion: l.version}
+	items := make([][]byte, len(rs))
+	for i, r := range rs {
+		items[i] = r.Item
+		if l.named {
+			body.IDs = append(body.IDs, r.ID)
+		}
+	}
+	body.Items = wire.Pack(items)
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	r, err := k.client.call(ctx, request{http.MethodPost,
+		k.client.config.Mount + "/sign/" + string(l.t) + "/" + string(k.name), data, l.named})
+	if err != nil {
+		return nil, err
+	}
+	return parseSignatures(r.body, l.version, len(rs))
+}
+
+func parseSignatures(body []byte, version, n int) ([]keys.Result, error) {
+	bad := func(what string) ([]keys.Result, error) {
+		return nil, fmt.Errorf("%w: %w: %s", keys.ErrFault, wire.ErrForm, what)
+	}
+	var answer struct {
+		Data struct {
+			Signatures  []string          `json:"signatures"`
+			KeyVersion  int               `json:"key_version"`
+			Fingerprint []byte            `json:"fingerprint"`
+			Errors      map[string]string `json:"errors"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return bad("not JSON of the expected form")
+	}
+	sigs, err := wire.Unpack(answer.Data.Signatures, n, maxSignature)
+	if err != nil || len(sigs) != n {
+		return bad("signatures")
+	}
+	out := make([]keys.Result, n)
+	for i, sig := range sigs {
+		text, refused := answer.Data.Errors[strconv.Itoa(i)]
+		switch {
+		case refused && len(sig) == 0:
+			if out[i].Err = wire.ParseError(text); out[i].Err == nil {
+				out[i].Err = fmt.Errorf("%w: %.200s", keys.ErrUnavailable, text)
+			}
+		case refused || len(sig) == 0 || len(answer.Data.Fingerprint) != gm.DigestSize || answer.Data.KeyVersion != version:
+			return bad("neither a signature nor a refusal")
+		default:
+			out[i].Signature = keys.Signature{Value: sig, KeyVersion: version, Fingerprint: [gm.DigestSize]byte(answer.Data.Fingerprint)}
+		}
+	}
+	return out, nil
+}
+
+// maxSignature is the longest DER signature in bytes.
+const maxSignature = 72
+
+var _ keys.Key = (*Key)(nil)
