@@ -31,6 +31,9 @@ type Consistency struct {
 	Hashes   [][]byte
 }
 
+// ErrNoRecord says that the ledger is shorter than the number asked for.
+var ErrNoRecord = errors.New("no such record")
+
 // ErrNotCovered says that no checkpoint covers the record yet. The writer signs
 // one soon; ask again.
 var ErrNotCovered = errors.New("no checkpoint covers the record yet")
@@ -63,7 +66,7 @@ func Prove(dir string, index uint64) (*Inclusion, error) {
 		return nil, err
 	}
 	if index >= head.Size {
-		return nil, fmt.Errorf("the ledger has %d records, there is no record %d", head.Size, index)
+		return nil, fmt.Errorf("%w: the ledger has %d, number %d was asked for", ErrNoRecord, head.Size, index)
 	}
 	if head.Signed == nil || index >= head.Signed.Size {
 		return nil, ErrNotCovered

@@ -23,7 +23,7 @@ func runAudit(ctx context.Context, e env, args []string) error {
 
 func auditFlags(name string) (*flag.FlagSet, *string) {
 	fs := newFlags("audit " + name)
-	return fs, fs.String("dir", "", "the ledger's folder")
+	return fs, fs.String("dir", "", "`DIR` 账本目录 the ledger's folder")
 }
 
 func needDir(dir string, operands []string) error {
@@ -43,9 +43,9 @@ func needDir(dir string, operands []string) error {
 
 func auditVerify(_ context.Context, e env, args []string) error {
 	fs, dir := auditFlags("verify")
-	pub := fs.String("pub", "", "PEM public keys or certificates of the ledger's signer, all that it ever had")
-	checkpoint := fs.String("checkpoint", "", "a signed checkpoint that was kept elsewhere")
-	asJSON := fs.Bool("json", false, "one JSON object")
+	pub := fs.String("pub", "", "`FILE` 账本签名者的全部公钥或证书 PEM public keys or certificates of the ledger's signer, all that it ever had")
+	checkpoint := fs.String("checkpoint", "", "`FILE` 另行保存的检查点 a signed checkpoint that was kept elsewhere")
+	asJSON := fs.Bool("json", false, "输出 JSON one JSON object")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func auditVerify(_ context.Context, e env, args []string) error {
 			fmt.Fprintf(e.stdout, "注意 note: 最后 %d 条记录尚无检查点 the last %d records are not yet covered by a checkpoint\n", n, n)
 		}
 	} else {
-		fmt.Fprintf(e.stdout, "账本被改动 broken: 第 %d 条记录起 from record %d: %s\n", report.FirstBad, report.FirstBad, report.Why)
+		fmt.Fprintf(e.stdout, "不完整 not complete: 自第 %d 条记录起 from record %d: %s\n", report.FirstBad, report.FirstBad, report.Why)
 	}
 	if !report.OK {
 		return silently(exitNo)
@@ -135,15 +135,15 @@ func readPublicKeys(path string) (keys []*gm.PublicKey, err error) {
 func auditQuery(ctx context.Context, e env, args []string) error {
 	fs, dir := auditFlags("query")
 	var f audit.Filter
-	from := fs.String("from", "", "first time, RFC 3339")
-	to := fs.String("to", "", "end, exclusive, RFC 3339")
-	fs.StringVar(&f.Type, "type", "", "a type such as call.outcome, or a family such as call.")
-	fs.StringVar(&f.RequestID, "request", "", "request id")
-	fs.StringVar(&f.Actor, "actor", "", "actor id")
-	fs.StringVar(&f.Object, "object", "", "object id")
-	fs.StringVar(&f.Code, "code", "", "code, SG-…")
-	fs.StringVar(&f.Subject, "subject", "", "token of the subject index")
-	fs.IntVar(&f.Limit, "limit", 0, "at most so many records")
+	from := fs.String("from", "", "`TIME` 起始时间 first time, RFC 3339")
+	to := fs.String("to", "", "`TIME` 结束时间（不含） end, exclusive, RFC 3339")
+	fs.StringVar(&f.Type, "type", "", "`TYPE` 类型 a type such as call.outcome, or a family such as call.")
+	fs.StringVar(&f.RequestID, "request", "", "`ID` 请求编号 request id")
+	fs.StringVar(&f.Actor, "actor", "", "`ID` 行为人 actor id")
+	fs.StringVar(&f.Object, "object", "", "`ID` 对象 object id")
+	fs.StringVar(&f.Code, "code", "", "`CODE` 代码 code, SG-…")
+	fs.StringVar(&f.Subject, "subject", "", "`TOKEN` 主体索引值 token of the subject index")
+	fs.IntVar(&f.Limit, "limit", 0, "`N` 最多条数 at most so many records")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func auditQuery(ctx context.Context, e env, args []string) error {
 
 func auditProve(_ context.Context, e env, args []string) error {
 	fs, dir := auditFlags("prove")
-	from := fs.String("from", "", "a kept checkpoint: prove that the ledger continues it")
+	from := fs.String("from", "", "`FILE` 另行保存的检查点：证明账本由它延续 a kept checkpoint: prove that the ledger continues it")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -218,6 +218,8 @@ func printProof(e env, proof interface{ Marshal() []byte }, err error) error {
 	switch {
 	case errors.Is(err, audit.ErrNotCovered):
 		return undecided(err, "稍后再试 try again in a second: 检查点尚未签发 the checkpoint is not signed yet")
+	case errors.Is(err, audit.ErrNoRecord):
+		return no(fmt.Errorf("没有这条记录 %w", err), "sealgate audit head -dir DIR")
 	case errors.Is(err, audit.ErrBroken), errors.Is(err, audit.ErrProof):
 		return no(err, "sealgate audit verify -dir DIR")
 	case err != nil:

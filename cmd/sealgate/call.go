@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,15 +52,15 @@ type callConfig struct {
 // of the answer goes to stdout, a problem document to stderr.
 func runCall(ctx context.Context, e env, args []string) error {
 	fs := newFlags("call")
-	path := fs.String("config", "call.yaml", "configuration of the calling system")
+	path := fs.String("config", "call.yaml", "`FILE` 调用系统的配置 configuration of the calling system")
 	var el identity.Elements
-	fs.StringVar(&el.Purpose, "purpose", "", "purpose of use 用途")
-	fs.StringVar(&el.Item, "item", "", "service item code 事项编码")
-	fs.StringVar(&el.Biz, "biz", "", "case number 办件编号")
-	fs.StringVar(&el.Org, "org", "", "organisation (USCC) 机构")
-	fs.StringVar(&el.Operator, "operator", "", "operator or device 人员")
-	data := fs.String("data", "", "file with the request body, - for stdin")
-	contentType := fs.String("type", "application/json", "content type of the body")
+	fs.StringVar(&el.Purpose, "purpose", "", "`TEXT` 用途 purpose of use")
+	fs.StringVar(&el.Item, "item", "", "`CODE` 事项编码 service item code")
+	fs.StringVar(&el.Biz, "biz", "", "`ID` 办件编号 case number")
+	fs.StringVar(&el.Org, "org", "", "`USCC` 机构 organisation")
+	fs.StringVar(&el.Operator, "operator", "", "`TEXT` 操作人 operator or device")
+	data := fs.String("data", "", "`FILE` 请求体，- 为标准输入 request body, - for stdin")
+	contentType := fs.String("type", "application/json", "`TYPE` 请求体类型 content type of the body")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -69,9 +68,17 @@ func runCall(ctx context.Context, e env, args []string) error {
 	if len(operands) != 2 {
 		return usage(errors.New("需要方法和地址 want METHOD URL"), "sealgate call -config FILE GET https://HOST/PATH")
 	}
+	method := strings.ToUpper(operands[0])
+	if strings.ContainsFunc(method, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+		return usage(fmt.Errorf("%q 不是方法 is no method", operands[0]), "GET, POST, PUT, PATCH, DELETE")
+	}
+	target, err := serviceURL(operands[1])
+	if err != nil {
+		return usage(err, "sealgate call -config FILE GET https://HOST/PATH")
+	}
 	c, err := loadCallConfig(*path)
 	if err != nil {
-		return usage(err, "sealgate demo 会写出示例 writes one: demo/callers/rs-benefit.yaml")
+		return invalid(err)
 	}
 	for _, d := range []struct {
 		into *string
@@ -89,23 +96,13 @@ func runCall(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	var body []byte
-	switch *data {
-	case "":
-	case "-":
-		body, err = io.ReadAll(io.LimitReader(e.stdin, maxCallBody+1))
-	default:
-		body, err = os.ReadFile(*data)
-	}
+	body, err := readBody(e.stdin, *data)
 	if err != nil {
 		return usage(err)
 	}
-	if len(body) > maxCallBody {
-		return usage(fmt.Errorf("请求体超过 body longer than %d bytes", maxCallBody))
-	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, strings.ToUpper(operands[0]), operands[1], bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return usage(err)
 	}
@@ -125,57 +122,72 @@ func runCall(ctx context.Context, e env, args []string) error {
 	return printAnswer(e, resp)
 }
 
-func printAnswer(e env, resp *http.Response) error {
-	if resp.StatusCode/100 == 2 {
-		if _, err := io.Copy(e.stdout, resp.Body); err != nil {
-			return undecided(fmt.Errorf("应答中断 the answer broke off: %w", err))
+func readBody(stdin io.Reader, name string) ([]byte, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+	default:
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
 		}
-		return nil
+		defer f.Close()
+		stdin = f
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	if err != nil {
-		return undecided(err)
+	body, err := io.ReadAll(io.LimitReader(stdin, maxCallBody+1))
+	if err == nil && len(body) > maxCallBody {
+		err = fmt.Errorf("请求体超过 body longer than %d bytes", maxCallBody)
 	}
-	fmt.Fprintf(e.stderr, "%s\n", bytes.TrimSpace(text))
-	resp.Body = io.NopCloser(bytes.NewReader(text))
-	return refusalOf(resp)
+	return body, err
 }
 
-// refusalOf turns a problem document into an error: 5xx is "could not decide",
-// anything else "no".
-func refusalOf(resp *http.Response) error {
+func printAnswer(e env, resp *http.Response) error {
+	if resp.StatusCode/100 == 2 {
+		out := &lineEnd{w: e.stdout}
+		if _, err := io.Copy(out, resp.Body); err != nil {
+			return undecided(fmt.Errorf("应答中断 the answer broke off: %w", err))
+		}
+		return out.finish()
+	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil {
 		return undecided(err)
 	}
-	var p struct {
-		Code     string `json:"code"`
-		DetailZH string `json:"detail_zh"`
-		Detail   string `json:"detail"`
-		Hint     string `json:"hint"`
-		HintZH   string `json:"hint_zh"`
-		Reasons  []struct {
-			ZH    string `json:"zh"`
-			EN    string `json:"en"`
-			FixZH string `json:"fix_zh"`
-			FixEN string `json:"fix_en"`
-		} `json:"reasons"`
+	r := readRefusal(resp.StatusCode, text)
+	if r.code != "" {
+		fmt.Fprintf(e.stderr, "%s\n", oneLine(strings.TrimSpace(string(text))))
 	}
-	if err := json.Unmarshal(text, &p); err != nil || p.Code == "" {
-		p.Detail = "应答不是问题文档 the answer is no problem document"
+	if r.undecided() {
+		return undecided(r, r.hints...)
 	}
-	var hints []string
-	for _, r := range p.Reasons {
-		hints = append(hints, strings.TrimSpace(r.ZH+" "+r.EN+"；"+r.FixZH+" "+r.FixEN))
+	return no(r, r.hints...)
+}
+
+// lineEnd ends what goes to a terminal with a line feed; a file or a pipe gets
+// the bytes as they are.
+type lineEnd struct {
+	w    io.Writer
+	last byte
+}
+
+func (l *lineEnd) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		l.last = p[len(p)-1]
 	}
-	if p.Hint != "" && len(hints) == 0 {
-		hints = append(hints, strings.TrimSpace(p.HintZH+" "+p.Hint))
+	return l.w.Write(p)
+}
+
+func (l *lineEnd) finish() error {
+	f, ok := l.w.(*os.File)
+	if !ok || l.last == '\n' {
+		return nil
 	}
-	refusal := fmt.Errorf("%d %s: %s %s", resp.StatusCode, p.Code, p.DetailZH, p.Detail)
-	if resp.StatusCode >= 500 {
-		return undecided(refusal, hints...)
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return nil // no terminal
 	}
-	return no(refusal, hints...)
+	_, err := fmt.Fprintln(l.w)
+	return err
 }
 
 func loadCallConfig(path string) (*callConfig, error) {

@@ -14,7 +14,7 @@ func runConfig(ctx context.Context, e env, args []string) error {
 
 func configCheck(ctx context.Context, e env, args []string) error {
 	fs := newFlags("config check")
-	path := fs.String("config", "", "configuration file")
+	path := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err

@@ -119,10 +119,10 @@ func runStory(ctx context.Context, e env, a *demoArgs, site *demo.Site, r *roles
 func parseDemoArgs(args []string) (*demoArgs, []byte, error) {
 	a := &demoArgs{}
 	fs := newFlags("demo")
-	fs.StringVar(&a.dir, "dir", "", "folder of the demo; ./demo, with -tour a temporary one")
-	fs.BoolVar(&a.tour, "tour", false, "run the whole story and stop")
-	fs.StringVar(&a.doc, "doc", "", "an OFD that the tour seals too")
-	fs.StringVar(&a.addr, "addr", "", "host:port of the gateway, on loopback")
+	fs.StringVar(&a.dir, "dir", "", "`DIR` 演示目录 folder of the demo; ./demo, with -tour a temporary one")
+	fs.BoolVar(&a.tour, "tour", false, "走完全部步骤后结束 run the whole story and stop")
+	fs.StringVar(&a.doc, "doc", "", "`FILE` 一并盖章的 OFD an OFD that the tour seals too")
+	fs.StringVar(&a.addr, "addr", "", "`HOST:PORT` 网关的本机地址 address of the gateway, on loopback")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return nil, nil, err

@@ -96,7 +96,7 @@ type inspectedProblem struct {
 // runInspect shows what is in a file. A malformed one is exit 2.
 func runInspect(_ context.Context, e env, args []string) error {
 	fs := newFlags("inspect")
-	asJSON := fs.Bool("json", false, "one JSON object")
+	asJSON := fs.Bool("json", false, "输出 JSON one JSON object")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err

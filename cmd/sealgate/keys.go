@@ -92,8 +92,8 @@ func keyName(s string) (keys.Name, error) {
 
 func keysCreate(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys create")
-	cfg := fs.String("config", "", "configuration file")
-	purpose := fs.String("purpose", "", "what the key is for; fixed for ever")
+	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
+	purpose := fs.String("purpose", "", "`PURPOSE` 密钥用途，不可更改 what the key is for; fixed for ever")
 	return withKeystore(ctx, e, fs, cfg, args, 1, "-purpose PURPOSE NAME", "create", func(ks *local.Keystore, operands []string) error {
 		p, err := keys.ParsePurpose(*purpose)
 		if err != nil {
@@ -122,8 +122,8 @@ func keysCreate(ctx context.Context, e env, args []string) error {
 
 func keysList(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys list")
-	cfg := fs.String("config", "", "configuration file")
-	asJSON := fs.Bool("json", false, "one JSON object a line")
+	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
+	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
 	return withKeystore(ctx, e, fs, cfg, args, 0, "", "", func(ks *local.Keystore, _ []string) error {
 		names, err := ks.List(ctx)
 		if err != nil {
@@ -185,9 +185,9 @@ func printKey(e env, info keys.Info) {
 
 func keysCSR(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys csr")
-	cfg := fs.String("config", "", "configuration file")
-	subject := fs.String("subject", "", "subject such as C=CN,O=…,CN=…")
-	out := fs.String("o", "", "output file; stdout when left out")
+	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
+	subject := fs.String("subject", "", "`SUBJECT` 证书主体 subject such as C=CN,O=…,CN=…")
+	out := fs.String("o", "", "`FILE` 输出文件 output file; stdout when left out")
 	return withKeystore(ctx, e, fs, cfg, args, 1, "-subject CN=… NAME", "", func(ks *local.Keystore, operands []string) error {
 		dn, err := parseSubject(*subject)
 		if err != nil {
@@ -219,7 +219,7 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 
 func keysInstall(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys install-cert")
-	cfg := fs.String("config", "", "configuration file")
+	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	return withKeystore(ctx, e, fs, cfg, args, 2, "NAME CERT...", "certificate", func(ks *local.Keystore, operands []string) error {
 		name, err := keyName(operands[0])
 		if err != nil {
@@ -256,7 +256,7 @@ func keysInstall(ctx context.Context, e env, args []string) error {
 // keysAct is an act on one key that takes nothing but its name.
 func keysAct(ctx context.Context, e env, args []string, action, change string, f func(*local.Keystore, keys.Name) (keys.Info, error)) error {
 	fs := newFlags("keys " + action)
-	cfg := fs.String("config", "", "configuration file")
+	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	return withKeystore(ctx, e, fs, cfg, args, 1, "NAME", change, func(ks *local.Keystore, operands []string) error {
 		name, err := keyName(operands[0])
 		if err != nil {

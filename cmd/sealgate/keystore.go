@@ -21,14 +21,11 @@ func loadConfig(path string) (*config.File, error) {
 	}
 	f, err := config.Load(path)
 	if err != nil {
-		return nil, usage(err)
+		return nil, invalid(err)
 	}
 	if errs := f.Check(time.Now()); len(errs) > 0 {
-		var more []string
-		for _, e := range errs[1:] {
-			more = append(more, e.Error())
-		}
-		return nil, usage(errs[0], more...)
+		errs[0].More = errs[1:]
+		return nil, invalid(errs[0])
 	}
 	return f, nil
 }

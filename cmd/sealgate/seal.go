@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,11 @@ import (
 	"github.com/sealgate/sealgate/audit"
 	"github.com/sealgate/sealgate/internal/durable"
 	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/internal/problem"
 	"github.com/sealgate/sealgate/seal"
+	"github.com/sealgate/sealgate/seal/ofd"
 	"github.com/sealgate/sealgate/seal/server"
+	"golang.org/x/sys/unix"
 )
 
 // sealTimeout bounds one request to a seal service.
@@ -46,6 +50,9 @@ func runSeal(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	if err := writable(a.out); err != nil {
+		return usage(err)
+	}
 	var sealed []byte
 	if a.server != "" {
 		sealed, err = a.remote(ctx, document)
@@ -66,14 +73,14 @@ func parseSealArgs(args []string) (*sealArgs, error) {
 	const example = "sealgate seal -seal NAME -page 1 -at 138,241.5 -config FILE in.ofd -o out.ofd"
 	a := &sealArgs{}
 	fs := newFlags("seal")
-	fs.StringVar(&a.seal, "seal", "", "name of the seal")
-	fs.IntVar(&a.page, "page", 1, "page number from 1")
-	at := fs.String("at", "", "X,Y of the seal's centre in mm from the page's top left corner")
-	fs.StringVar(&a.config, "config", "", "configuration file")
-	fs.StringVar(&a.server, "server", "", "base URL of a seal service")
-	fs.StringVar(&a.token, "token", "", "with -server: file that holds the bearer token")
-	fs.StringVar(&a.ca, "ca", "", "with -server: PEM file with the authority of its TLS certificate")
-	fs.StringVar(&a.out, "o", "", "output file")
+	fs.StringVar(&a.seal, "seal", "", "`NAME` 印章名称 name of the seal")
+	fs.IntVar(&a.page, "page", 1, "`N` 页码 page number from 1")
+	at := fs.String("at", "", "`X,Y` 印章中心，距页面左上角的毫米数 the seal's centre in mm from the page's top left corner")
+	fs.StringVar(&a.config, "config", "", "`FILE` 配置文件 configuration file")
+	fs.StringVar(&a.server, "server", "", "`URL` 印章服务地址 base URL of a seal service")
+	fs.StringVar(&a.token, "token", "", "`FILE` 与 -server 同用：令牌文件 with -server: file that holds the bearer token")
+	fs.StringVar(&a.ca, "ca", "", "`FILE` 与 -server 同用：其 TLS 证书的签发者 with -server: PEM file with the authority of its TLS certificate")
+	fs.StringVar(&a.out, "o", "", "`FILE` 输出文件 output file")
 	operands, err := parse(fs, args)
 	switch {
 	case err != nil:
@@ -82,18 +89,41 @@ func parseSealArgs(args []string) (*sealArgs, error) {
 		return nil, usage(errors.New("缺少 missing -seal, -at, IN or -o OUT"), example)
 	case (a.config == "") == (a.server == ""):
 		return nil, usage(errors.New("需要 -config 与 -server 之一 want exactly one of -config and -server"), example)
+	case a.page < 1:
+		return nil, usage(fmt.Errorf("-page %d: 页码从 1 开始 pages count from 1", a.page))
 	case a.server != "" && a.token == "":
 		return nil, usage(errors.New("-server 需要 needs -token FILE"))
 	}
 	a.in = operands[0]
-	xs, ys, ok := strings.Cut(*at, ",")
-	var errX, errY error
-	a.x, errX = strconv.ParseFloat(xs, 64)
-	a.y, errY = strconv.ParseFloat(ys, 64)
-	if !ok || errX != nil || errY != nil {
-		return nil, usage(fmt.Errorf("-at %q: 需要毫米坐标 want millimetres X,Y", *at), example)
+	xy := placeText.FindStringSubmatch(*at)
+	if xy == nil {
+		return nil, usage(fmt.Errorf("-at %q: 需要毫米坐标，至多三位小数 want millimetres X,Y with at most three decimals", *at), example)
 	}
+	a.x, _ = strconv.ParseFloat(xy[1], 64) // the pattern is a number
+	a.y, _ = strconv.ParseFloat(xy[2], 64)
 	return a, nil
+}
+
+// placeText is the form of -at, as the seal service has it.
+var placeText = regexp.MustCompile(`^([0-9]{1,4}(?:\.[0-9]{1,3})?),([0-9]{1,4}(?:\.[0-9]{1,3})?)$`)
+
+// writable refuses an output file that cannot be written, before anything is
+// sealed and recorded for it.
+func writable(out string) error {
+	if info, err := os.Stat(out); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("-o %s: 不是普通文件 is no regular file", out)
+	}
+	dir, err := os.Stat(filepath.Dir(out))
+	if err != nil {
+		return err
+	}
+	if !dir.IsDir() {
+		return fmt.Errorf("-o %s: 所在不是目录 does not lie in a folder", out)
+	}
+	if err := unix.Access(filepath.Dir(out), unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("-o %s: %w", out, err)
+	}
+	return nil
 }
 
 // local seals with the keystore of a configuration. The same records are
@@ -169,11 +199,23 @@ func sealError(err error) error {
 		zh, en := p.Public()
 		text = fmt.Errorf("%s %s", zh, en)
 	}
-	wrapped := fmt.Errorf("%s: %w", code, text)
-	if code == seal.CodeSealDocument {
-		return usage(wrapped, "sealgate verify FILE 给出细节 gives details")
+	var hints []string
+	if e, ok := problem.Lookup(code); ok {
+		hints = append(hints, e.HintZH+" "+e.Hint)
 	}
-	return no(wrapped)
+	if !strings.HasPrefix(text.Error(), code) {
+		text = fmt.Errorf("%s: %w", code, text)
+	}
+	return sealRefusal(code, text, hints)
+}
+
+// sealRefusal tells a malformed document or request from a refusal.
+func sealRefusal(code string, err error, hints []string) error {
+	switch code {
+	case seal.CodeSealDocument, "SG-SEAL-TOO-LARGE", "SG-SEAL-REQUEST":
+		return usage(err, hints...)
+	}
+	return no(err, hints...)
 }
 
 // remote asks a running seal service.
@@ -191,9 +233,9 @@ func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) 
 	if len(words) > 1 {
 		word = words[1]
 	}
-	base, err := url.Parse(a.server)
-	if err != nil || base.Host == "" {
-		return nil, usage(fmt.Errorf("-server %q: 不是地址 not a URL", a.server))
+	base, err := serviceURL(a.server)
+	if err != nil {
+		return nil, usage(fmt.Errorf("-server %w", err))
 	}
 	base = base.JoinPath("api", "v1", "seal")
 	base.RawQuery = "seal=" + url.QueryEscape(a.seal) + "&page=" + strconv.Itoa(a.page) + "&at=" +
@@ -219,11 +261,21 @@ func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) 
 	if err != nil {
 		return nil, undecided(err)
 	}
-	if resp.StatusCode == http.StatusOK {
-		return body, nil
+	if resp.StatusCode != http.StatusOK {
+		r := readRefusal(resp.StatusCode, body)
+		if r.id != "" {
+			r.hints = append(r.hints, "请求编号 request id: "+r.id)
+		}
+		if r.undecided() {
+			return nil, undecided(r, r.hints...)
+		}
+		return nil, sealRefusal(r.code, r, r.hints)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return nil, refusalOf(resp)
+	// A page of some other server is not to be written as a sealed document.
+	if p, _ := ofd.Open(body); p == nil || len(p.Signatures()) == 0 {
+		return nil, undecided(errors.New("应答不是已盖章的文件 the answer is no sealed document"), "-server 是否指向印章服务？ does -server name a seal service?")
+	}
+	return body, nil
 }
 
 func (a *sealArgs) client() (*http.Client, error) {

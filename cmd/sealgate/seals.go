@@ -85,18 +85,18 @@ func pinnedLive(ctx context.Context, s *site, name string) (*keys.Pinned, error)
 
 func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	fs := newFlags("seals make")
-	path := fs.String("config", "", "configuration file")
+	path := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	n := newSeal{}
-	fs.StringVar(&n.id, "id", "", "number of the seal (esID), ASCII")
-	fs.StringVar(&n.title, "title", "", "name written in the seal")
-	fs.StringVar(&n.makerKey, "maker", "maker", "key of the seal maker")
-	fs.StringVar(&n.key, "key", "", "key of the signer; the seal's own name when left out")
-	years := fs.Int("years", 5, "term in years, bounded by the signer's certificate")
-	picture := fs.String("picture", "", "PNG file; drawn when left out")
-	diameter := fs.Int("diameter", 42, "diameter in mm of a drawn or round seal")
-	line := fs.String("line", "", "line below the star of a drawn seal")
-	star := fs.Bool("star", true, "star in the centre of a drawn seal")
-	out := fs.String("o", "", "also write the seal to this file (.esl)")
+	fs.StringVar(&n.id, "id", "", "`ID` 印章编码 number of the seal (esID), ASCII")
+	fs.StringVar(&n.title, "title", "", "`TEXT` 印文 name written in the seal")
+	fs.StringVar(&n.makerKey, "maker", "maker", "`KEY` 制章人密钥 key of the seal maker")
+	fs.StringVar(&n.key, "key", "", "`KEY` 签章人密钥 key of the signer; the seal's own name when left out")
+	years := fs.Int("years", 5, "`N` 年限 term in years, bounded by the signer's certificate")
+	picture := fs.String("picture", "", "`FILE` PNG 图片 PNG file; drawn when left out")
+	diameter := fs.Int("diameter", 42, "`MM` 直径 diameter in mm of a drawn or round seal")
+	line := fs.String("line", "", "`TEXT` 五角星下的文字 line below the star of a drawn seal")
+	star := fs.Bool("star", true, "中心五角星 star in the centre of a drawn seal")
+	out := fs.String("o", "", "`FILE` 另存印章文件 also write the seal to this file (.esl)")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -148,8 +148,8 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 
 func sealsList(ctx context.Context, e env, args []string) (err error) {
 	fs := newFlags("seals list")
-	path := fs.String("config", "", "configuration file")
-	asJSON := fs.Bool("json", false, "one JSON object a line")
+	path := fs.String("config", "", "`FILE` 配置文件 configuration file")
+	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err

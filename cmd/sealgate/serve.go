@@ -15,7 +15,7 @@ import (
 // stop; a clean stop is exit 0.
 func runServe(ctx context.Context, e env, args []string) (err error) {
 	fs := newFlags("serve")
-	path := fs.String("config", "", "configuration file")
+	path := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 func loadCatalogue(path string) (*catalog.Snapshot, error) {
 	doc, err := config.ReadFile(path)
 	if err != nil {
-		return nil, usage(err)
+		return nil, invalid(err)
 	}
 	snapshot, err := catalog.LoadDocument(doc)
 	if err != nil {
@@ -74,22 +74,33 @@ func loadCatalogue(path string) (*catalog.Snapshot, error) {
 	return snapshot, nil
 }
 
-// invalid lists every problem of an error that holds several.
+// invalid is a file's errors, every one of them: the first is the error, the
+// others are hints.
 func invalid(err error) error {
-	var hints []string
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for i, e := range many.Unwrap() {
-			if i > 0 {
-				hints = append(hints, e.Error())
-			}
+	var all []string
+	switch e := err.(type) {
+	case *config.Error:
+		all = append(all, e.Error())
+		for _, p := range e.More {
+			all = append(all, p.Error())
+		}
+	case *catalog.InvalidError:
+		for _, p := range e.Problems {
+			all = append(all, p.Error())
+		}
+	case *engine.InvalidError:
+		for _, f := range e.Findings {
+			all = append(all, f.String())
 		}
 	}
-	if p, ok := errors.AsType[*engine.InvalidError](err); ok {
-		for _, f := range p.Findings[1:] {
-			hints = append(hints, f.String())
-		}
+	if len(all) == 0 {
+		return usage(err)
 	}
-	return usage(err, hints...)
+	text := "配置有误 configuration: "
+	if len(all) > 1 {
+		text = fmt.Sprintf("配置有 %d 处错误 %d problems: ", len(all), len(all))
+	}
+	return usage(errors.New(text+all[0]), all[1:]...)
 }
 
 // readPolicy reads the .rego files of a folder; tests are left out.
@@ -194,7 +205,10 @@ func (s *site) close() error {
 	if s.keys != nil {
 		errs = append(errs, s.keys.Close())
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return undecided(err)
+	}
+	return nil
 }
 
 func or2(a, b string) string {

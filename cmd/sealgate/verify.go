@@ -26,10 +26,10 @@ func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 func runVerify(ctx context.Context, e env, args []string) error {
 	fs := newFlags("verify")
 	var anchors list
-	fs.Var(&anchors, "trust", "file or folder of trust anchors (PEM or DER), may be repeated")
-	at := fs.String("at", "", "judge as if now were this time (RFC 3339)")
-	strict := fs.Bool("strict", false, "what is not protected makes a file invalid")
-	asJSON := fs.Bool("json", false, "one JSON object a line")
+	fs.Var(&anchors, "trust", "`FILE|DIR` 信任锚（PEM 或 DER），可多次 trust anchors, may be repeated")
+	at := fs.String("at", "", "`TIME` 按此时间判断 judge as if now were this time (RFC 3339)")
+	strict := fs.Bool("strict", false, "严格：未受保护即无效 what is not protected makes a file invalid")
+	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
 	files, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	for i, name := range files {
 		data, err := readDocument(name)
 		if err != nil {
-			fmt.Fprintf(e.stderr, "sealgate verify: %s\n", oneLine(err.Error()))
+			fmt.Fprintf(e.stderr, "sealgate verify: %s\n", oneLine(say(err)))
 			worst = exitUsage
 			continue
 		}

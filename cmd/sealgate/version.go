@@ -13,7 +13,7 @@ var version = "0.1.0-dev"
 
 func runVersion(_ context.Context, e env, args []string) error {
 	fs := newFlags("version")
-	asJSON := fs.Bool("json", false, "one JSON object")
+	asJSON := fs.Bool("json", false, "输出 JSON one JSON object")
 	if operands, err := parse(fs, args); err != nil {
 		return err
 	} else if len(operands) > 0 {
