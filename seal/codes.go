@@ -33,6 +33,8 @@ const (
 	codeSignerList      = "I_SIGNER_LIST"
 	codeSealSig         = "E_SEAL_SIG"
 	codeSealMismatch    = "E_SEAL_MISMATCH"
+	codeSealImage       = "I_SEAL_IMAGE"
+	codeSignatureGap    = "W_SIGNATURE_GAP"
 	codeMakerExpiredNow = "W_MAKER_EXPIRED"
 	codeSealNotYet      = "E_SEAL_NOT_YET"
 	codeSealExpired     = "E_SEAL_EXPIRED"
@@ -63,6 +65,7 @@ var codeTable = [...]CodeInfo{
 	{"E_XML_DTD", 3, "XML 含有禁止使用的文档类型声明", "a document type declaration, which is forbidden"},
 	{"S_UNSIGNED", 4, "文件没有签章", "the file carries no signature"},
 	{"E_SIGLIST_MISSING", 4, "签名列表文件不存在", "the list of signatures is missing"},
+	{"E_SIG_UNLISTED", 4, "包内有未列入签名列表的签章，可能已被移除", "the package holds a signature that no list names; it may have been taken out"},
 	{"E_SIG_MISSING", 5, "签名描述文件不存在", "the description of a signature is missing"},
 	{"E_SIG_FORMAT", 5, "签名描述文件不符合规范", "the description of a signature is malformed"},
 	{"E_SIG_DUP_ID", 5, "签名标识缺失或重复", "a signature has no identifier, or one used twice"},
@@ -73,6 +76,7 @@ var codeTable = [...]CodeInfo{
 	{"E_REF_DIGEST", 7, "受保护的文件在签章后被修改", "a protected file was changed after signing"},
 	{"E_UNCOVERED", 8, "会影响显示的文件未受任何签章保护", "a file that can change what is shown is protected by no signature"},
 	{"W_UNCOVERED", 8, "包内有未受任何签章保护的文件", "a file is protected by no signature"},
+	{"W_SIGNATURE_GAP", 8, "该签章未保护此文件，仅由其他签章保护，可能在该签章之后被修改", "this signature does not protect the file, only another one does: it may have been changed since"},
 	{"E_SV_MISSING", 9, "签名值文件不存在", "the signature value is missing"},
 	{"E_SES_STRUCT", 9, "签章数据不符合 GB/T 38540 或 GM/T 0031", "not a signature of GB/T 38540 or GM/T 0031"},
 	{"E_CMS_STRUCT", 9, "签名数据不符合 GB/T 35275", "not a signature of GB/T 35275"},
@@ -93,6 +97,7 @@ var codeTable = [...]CodeInfo{
 	{"I_SIGNER_LIST", 14, "无法判定签章人是否有权使用该印章", "whether the signer may use this seal cannot be told"},
 	{"E_SEAL_SIG", 15, "印章本身的签名验证不通过", "the seal maker's signature does not verify"},
 	{"E_SEAL_MISMATCH", 16, "包内印章文件与签章中的印章不一致", "the seal file differs from the seal that was signed"},
+	{"I_SEAL_IMAGE", 16, "签名描述另指定了印章图片，与制章人签名的图片不一致", "another picture is shown than the one that the seal's maker signed"},
 	{"E_MAKER_UNTRUSTED", 17, "制章人证书不可信任", "the seal maker's certificate is not trusted"},
 	{"E_MAKER_EXPIRED", 17, "制作印章时制章人证书不在有效期内", "the seal maker's certificate was not valid when the seal was made"},
 	{"W_MAKER_EXPIRED", 17, "签章时制章人证书已过期", "the seal maker's certificate had ended when the document was sealed"},
@@ -162,19 +167,20 @@ func describe(code string) CodeInfo {
 }
 
 // outcomeOf returns the outcome that a code means. E_ and S_ fail, W_ warns, I_
-// leaves open. What no signature protects leaves the verdict open; revocation
-// and seal status only warn here, for this is asked while no source is
-// configured. strict turns into failures what a careful archive does not take.
+// leaves open. What no signature protects, and a signature that no list names,
+// leave the verdict open; revocation and seal status only warn here, for this is
+// asked while no source is configured. strict turns into failures what a careful
+// archive does not take.
 func outcomeOf(code string, strict bool) Outcome {
 	switch code {
-	case "E_UNCOVERED", "W_UNCOVERED":
+	case "E_UNCOVERED", "W_UNCOVERED", "E_SIG_UNLISTED":
 		if strict {
 			return Fail
 		}
 		return Unknown
 	case codeRevocation, codeSealStatus:
 		return Warn
-	case "W_ZIP_PREFIX", codePropertyPath:
+	case "W_ZIP_PREFIX", codePropertyPath, codeSignatureGap:
 		if strict {
 			return Fail
 		}

@@ -128,7 +128,7 @@ func (s *Sealer) checkSeal(r Request) (*ses.Seal, error) {
 	if err != nil {
 		return nil, refuse(CodeSealSigner, err, "签章人证书无法读取", "the signer's certificate cannot be read")
 	}
-	if signer.Equal(maker) {
+	if signer.PublicKey.Equal(maker.PublicKey) {
 		return nil, refuse(CodeSealSigner, nil, "制章人不得使用自己制作的印章", "the seal maker may not apply the seal")
 	}
 	if problem, ok := trust.CheckDates(signer, r.At); !ok {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealgate/sealgate/internal/gm"
@@ -92,6 +93,7 @@ func (v *Verifier) VerifyPackage(ctx context.Context, name string, p *ofd.Packag
 	linkBases(p, judged)
 	fileChecks(&file, p, judged)
 	report.Uncovered = coverage(&file, p, judged)
+	ownGaps(p, judged, report.Uncovered)
 	for _, j := range judged {
 		report.Signatures = append(report.Signatures, j.report())
 	}
@@ -189,6 +191,28 @@ func coverage(file *checks, p *ofd.Package, judged []*judgement) []string {
 	return nil
 }
 
+// maxOwnGaps bounds what is listed of one signature.
+const maxOwnGaps = 100
+
+// ownGaps adds to step 8 what a signature leaves open and another one closes.
+// All is protected then, but whoever made the other signature may have changed
+// it before, under the first one's seal.
+func ownGaps(p *ofd.Package, judged []*judgement, uncovered []string) {
+	for _, j := range judged {
+		gaps := p.UncoveredBy(j.sig)
+		j.partial = len(gaps) > 0
+		listed := 0
+		for _, g := range gaps {
+			_, open := slices.BinarySearch(uncovered, g.Name)
+			if open || !g.Reachable || j.sig.Raw == nil || listed == maxOwnGaps {
+				continue
+			}
+			j.checks.add(8, codeSignatureGap, g.Name, "only another signature protects this file")
+			listed++
+		}
+	}
+}
+
 // linkBases is step 24: a signature that builds on another needs it to be
 // there, before it, and not invalid. What one failure breaks is found by going
 // round until nothing changes.
@@ -236,11 +260,23 @@ func (v *Verifier) verifyOther(name string, format Format, data []byte, o Option
 		file.add(9, codeStructSES, "", err.Error())
 		return finish(&Report{File: name, Format: format}, &file)
 	}
+	if hidesPackage(data, s) {
+		file.add(1, ofd.CodeZipFormat, "", "the file is a seal to one program and a package to another")
+		return finish(&Report{File: name, Format: format}, &file)
+	}
 	j := &judgement{v: v, checks: checks{strict: o.Strict}, at: o.At, time: o.At}
 	j.notes(s.Notes)
 	j.checkSeal(s, nil)
 	j.checks.done(9, 10, 15, 17, 18)
 	return finish(&Report{File: name, Format: format}, &j.checks)
+}
+
+// hidesPackage reports whether zip readers that tolerate a prefix could take a
+// seal for a package: the end of a zip directory stands behind the part that
+// the maker signed. Inside it a picture may well be a package of its own.
+func hidesPackage(data []byte, s *ses.Seal) bool {
+	signed := bytes.Index(data, s.Info.Raw) + len(s.Info.Raw)
+	return bytes.Contains(data[signed:], []byte("PK\x05\x06"))
 }
 
 // parseCertificate reads a certificate that a signature carries. who is

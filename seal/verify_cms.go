@@ -51,6 +51,9 @@ func (j *judgement) checkCMS(dat []byte) {
 		}
 		j.checkSigner(signer, s.Certificates)
 	}
+	if loc := j.sig.SealLoc + j.sig.ImageLoc; loc != "" {
+		j.checks.add(16, codeSealMismatch, j.sig.Path, "a digital signature carries no seal, so nobody vouches for the one that it shows")
+	}
 	stamped := false
 	for _, a := range s.UnsignedAttrs {
 		stamped = stamped || a.ID.Equal(oidTimestampToken)

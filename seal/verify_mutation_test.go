@@ -144,8 +144,8 @@ func TestNoTamperedDocumentIsValid(t *testing.T) {
 			d.set(sign0+"SignedValue.dat", other.get(sign0+"SignedValue.dat"))
 		}, no, "E_REF_DIGEST E_SEAL_MISMATCH"},
 		"description removed":        {one, func(d *document) { d.remove(sign0 + "Signature.xml") }, no, "E_UNCOVERED W_UNCOVERED E_SIG_MISSING"},
-		"list removed":               {one, func(d *document) { d.remove(list) }, no, "E_SIGLIST_MISSING S_UNSIGNED"},
-		"list emptied":               {one, func(d *document) { d.set(list, "<ofd:Signatures"+ns+"/>") }, no, "S_UNSIGNED"},
+		"list removed":               {one, func(d *document) { d.remove(list) }, no, "E_SIGLIST_MISSING S_UNSIGNED E_SIG_UNLISTED"},
+		"list emptied":               {one, func(d *document) { d.set(list, "<ofd:Signatures"+ns+"/>") }, no, "S_UNSIGNED E_SIG_UNLISTED"},
 		"list of digital signatures": {one, func(d *document) { d.edit(t, list, `"Seal"`, `"Sign"`) }, no, "E_CMS_STRUCT"},
 		"listed twice": {one, func(d *document) {
 			d.edit(t, list, "</ofd:Signatures>", `<ofd:Signature ID="2" BaseLoc="/`+sign0+`Signature.xml"/></ofd:Signatures>`)
@@ -153,10 +153,10 @@ func TestNoTamperedDocumentIsValid(t *testing.T) {
 		"one identifier for two": {two, func(d *document) { d.edit(t, list, `ID="2"`, `ID="1"`) }, no, "E_UNCOVERED E_SIG_DUP_ID"},
 		"last signature taken out": {two, func(d *document) {
 			d.edit(t, list, `<ofd:Signature ID="2" Type="Seal" BaseLoc="/Doc_0/Signs/Sign_1/Signature.xml"/>`, "")
-		}, open, "W_UNCOVERED"},
+		}, open, "E_SIG_UNLISTED W_UNCOVERED"},
 		"first signature taken out": {two, func(d *document) {
 			d.edit(t, list, `<ofd:Signature ID="1" Type="Seal" BaseLoc="/Doc_0/Signs/Sign_0/Signature.xml"/>`, "")
-		}, seal.Valid, ""},
+		}, open, "E_SIG_UNLISTED"},
 		"first signature broken": {two, flip(sign0 + "SignedValue.dat"), no, "E_SIG_VALUE E_REF_DIGEST"},
 	} {
 		d := c.base.clone()

@@ -32,6 +32,7 @@ type judgement struct {
 	signedAt   time.Time
 	source     TimeSource
 	damaged    []ofd.Problem // found while digesting; they concern the file
+	partial    bool          // the signature leaves a file open that existed when it was made
 	baseFailed bool
 }
 
@@ -76,7 +77,7 @@ func (v *Verifier) judge(p *ofd.Package, s *ofd.Signature, o Options) *judgement
 func (j *judgement) report() SignatureReport {
 	r := SignatureReport{ID: j.sig.ID, Path: j.sig.Path, Kind: j.kind, Indication: j.indication(), Seal: j.seal, Signer: j.signer,
 		TimeSource: j.source, Coverage: Whole, Checks: j.checks.sorted()}
-	if len(j.pkg.UncoveredBy(j.sig)) > 0 {
+	if j.partial {
 		r.Coverage = Partial
 	}
 	if !j.signedAt.IsZero() {
@@ -119,6 +120,7 @@ func (j *judgement) checkSES(dat []byte) {
 	if j.sig.SealLoc != "" {
 		j.checkSealFile(sig.TBS.Seal.Raw)
 	}
+	j.checkImage(sig.TBS.Seal.Info.Picture)
 	j.checkSeal(sig.TBS.Seal, signer)
 	j.checks.add(19, codeSealStatus, "", "no source of seal status is configured")
 	if signer != nil {
@@ -207,6 +209,20 @@ func (j *judgement) checkSealFile(embedded []byte) {
 	}
 }
 
+// checkImage is the part of step 16 about OFD 2.0: a reader may show the picture
+// that the description names instead of the seal's own.
+func (j *judgement) checkImage(picture ses.Picture) {
+	if j.sig.ImageLoc == "" {
+		return
+	}
+	if j.sig.ImagePath != "" {
+		if file, err := j.pkg.Read(j.sig.ImagePath); err == nil && bytes.Equal(file, picture.Data) {
+			return
+		}
+	}
+	j.checks.add(16, codeSealImage, j.sig.ImagePath, "the picture beside the seal is not the one that the seal's maker signed")
+}
+
 // checkSeal does steps 15, 17 and 18, and the maker's part of step 10. signer
 // is nil when a seal is judged alone.
 func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
@@ -240,7 +256,7 @@ func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
 
 // checkMaker is step 17.
 func (j *judgement) checkMaker(maker, signer *gm.Certificate, created time.Time) {
-	if maker.Equal(signer) {
+	if signer != nil && maker.PublicKey.Equal(signer.PublicKey) { // by key: one party may have several certificates
 		j.checks.addAs(Fail, 17, "E_MAKER_UNTRUSTED", "maker", "the signer made the seal himself")
 		return
 	}
@@ -274,10 +290,8 @@ func (j *judgement) take(step int, who string, leaf *gm.Certificate, v trust.Ver
 			code = map[string]string{"MAKER": "E_MAKER_EXPIRED", "SIGNER": "E_SIGNER_NOT_YET"}[who]
 		case trust.Revoked:
 			code = "E_" + who + "_REVOKED"
-		case trust.WrongUsage:
-			code = "E_" + who + "_USAGE"
-		case trust.BadExtension:
-			if leaf.Equal(p.Cert) {
+		case trust.WrongUsage, trust.BadExtension: // of a malformed certificate they mean no more than that it is not believed
+			if leaf.Equal(p.Cert) && leaf.FormError == nil {
 				code = "E_" + who + "_USAGE"
 			}
 		}

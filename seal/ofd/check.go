@@ -114,7 +114,9 @@ type Gap struct {
 // Uncovered returns the files that are not in covered, sorted bytewise. Left
 // out are the files that cannot be covered by the signature they belong to or
 // that change with every further one: each signature's own Signature.xml and
-// .dat, and the lists of signatures.
+// .dat, and the lists of signatures. Nothing is left out that a document names
+// as its own part: whoever prepares a document could otherwise have a list that
+// is a page or an attachment too, and change it after sealing.
 func (p *Package) Uncovered(covered map[string]bool) []Gap {
 	return p.gaps(covered, p.Signatures())
 }
@@ -153,17 +155,11 @@ func (p *Package) gaps(covered map[string]bool, own []*Signature) []Gap {
 		exempt[b.SignaturesPath] = true
 	}
 	var gaps []Gap
-	for name := range p.archive.files {
-		if !covered[name] && !exempt[name] {
+	for _, name := range p.names {
+		if !covered[name] && (!exempt[name] || p.content[name]) {
 			gaps = append(gaps, Gap{name, p.reached[name]})
 		}
 	}
-	slices.SortFunc(gaps, func(a, b Gap) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
 	return gaps
 }
 

@@ -5,7 +5,7 @@ package ofd
 // marked as reachable.
 func (l loader) document(path string) *Document {
 	p := l.p
-	p.reached[path] = true
+	p.show(path)
 	root := p.parse(path, "Outlines")
 	if root == nil {
 		return nil
@@ -125,9 +125,7 @@ func (l loader) resource(kind PartKind, loc string) {
 		if other := in.reach(loc); name == "" {
 			name = other
 		}
-		if name != "" {
-			in.p.reached[name] = true
-		}
+		in.p.show(name)
 		in.doc.Parts = append(in.doc.Parts, Part{Kind: kind, ID: id, From: path, Loc: loc, Path: name})
 	}
 	for _, group := range root.kids {
@@ -224,7 +222,7 @@ func (l loader) versions(list *node) {
 		}
 		in := l.at(path, root)
 		if doc := in.one(root, "DocRoot"); doc != nil {
-			in.part(PartVersionFile, "", in.text(doc))
+			in.part(PartVersionRoot, "", in.text(doc))
 		}
 		for _, files := range in.all(root, "FileList") {
 			for _, f := range in.all(files, "File") {

@@ -54,6 +54,7 @@ const (
 	PartExtensions  PartKind = "extensions"
 	PartExtension   PartKind = "extension"
 	PartVersion     PartKind = "version"
+	PartVersionRoot PartKind = "version-root"
 	PartVersionFile PartKind = "version-file"
 	PartCover       PartKind = "cover"
 )
@@ -77,7 +78,7 @@ func (p *Package) load() {
 		}
 		return
 	}
-	p.reached[RootFile] = true
+	p.show(RootFile)
 	l := loader{p: p, file: RootFile, space: root.space}
 	if root.local != "OFD" {
 		p.noteOnce(3, CodeXMLFormat, RootFile, "the root element is not OFD")
@@ -95,6 +96,7 @@ func (p *Package) load() {
 		p.noteOnce(3, CodeXMLFormat, RootFile, "OFD has no DocBody")
 	}
 	p.loadSignatures()
+	p.findUnlisted()
 }
 
 // loader reads the elements of one XML file.
@@ -195,18 +197,29 @@ func (l loader) body(n *node) *DocBody {
 	return b
 }
 
-// reach marks what loc names as reachable and returns its name.
+// reach marks what loc names as part of a document and returns its name.
 func (l loader) reach(loc string) string {
 	name := l.p.locate(l.file, loc)
-	if name != "" {
-		l.p.reached[name] = true
-	}
+	l.p.show(name)
 	return name
+}
+
+// show marks a file as reachable and as part of a document, which the files of
+// signatures are not.
+func (p *Package) show(name string) {
+	if name != "" {
+		p.reached[name], p.content[name] = true, true
+	}
 }
 
 // part records one named file and returns it.
 func (l loader) part(kind PartKind, id, loc string) string {
-	path := l.reach(loc)
+	path := l.p.locate(l.file, loc)
+	if kind != PartVersionFile { // a list of all files may well name those of signatures
+		l.p.show(path)
+	} else if path != "" {
+		l.p.reached[path] = true
+	}
 	l.doc.Parts = append(l.doc.Parts, Part{Kind: kind, ID: id, From: l.file, Loc: loc, Path: path})
 	return path
 }

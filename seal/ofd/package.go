@@ -2,6 +2,7 @@ package ofd
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,8 @@ type Package struct {
 	unpack   *unpacker
 	problems problems
 	reached  map[string]bool // zip names reachable from OFD.xml
+	names    []string        // of all files, sorted bytewise
+	content  map[string]bool // those that OFD.xml reaches as part of a document
 }
 
 // Open reads the package in data: the whole directory, the XML parts, and the
@@ -45,7 +48,7 @@ func open(data []byte, donor *Package, added map[string]*blob) (*Package, []Prob
 	if a == nil {
 		return nil, ps
 	}
-	p := &Package{archive: a, unpack: &unpacker{}, problems: ps, reached: make(map[string]bool, len(a.files))}
+	p := &Package{archive: a, unpack: &unpacker{}, problems: ps, reached: make(map[string]bool, len(a.files)), content: make(map[string]bool, len(a.files))}
 	if donor != nil {
 		p.unpack = donor.unpack
 		for name, e := range a.files {
@@ -56,6 +59,7 @@ func open(data []byte, donor *Package, added map[string]*blob) (*Package, []Prob
 			}
 		}
 	}
+	p.names = slices.Sorted(maps.Keys(a.files))
 	p.load()
 	return p, p.problems
 }
@@ -70,14 +74,7 @@ func (p *Package) Size() int { return len(p.archive.data) }
 func (p *Package) Bytes() []byte { return p.archive.data }
 
 // Names returns the names of all files (folders left out), sorted bytewise.
-func (p *Package) Names() []string {
-	names := make([]string, 0, len(p.archive.files))
-	for name := range p.archive.files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (p *Package) Names() []string { return slices.Clone(p.names) }
 
 // Has reports whether a file has exactly this name.
 func (p *Package) Has(name string) bool { return p.archive.files[name] != nil }
@@ -126,7 +123,7 @@ func contentError(name string, err error) error {
 // is damaged, in the order of names.
 func (p *Package) CheckContents() []Problem {
 	var ps problems
-	for _, name := range p.Names() {
+	for _, name := range p.names {
 		if _, err := p.Digest(name); err != nil {
 			ps = append(ps, err.(*ContentError).Problem)
 		}

@@ -102,6 +102,11 @@ func (p *Package) PlanSignature(r SignatureRequest) (*Plan, error) {
 			return nil, fmt.Errorf("%w: signature %q is malformed", ErrUnusable, clip(s.ID))
 		}
 	}
+	for _, b := range p.Bodies {
+		if p.content[b.SignaturesPath] {
+			return nil, fmt.Errorf("%w: the list of signatures is part of a document", ErrUnusable)
+		}
+	}
 	if len(r.Stamps) == 0 {
 		return nil, fmt.Errorf("%w: the seal is placed nowhere", ErrNoPage)
 	}

@@ -19,6 +19,7 @@ const (
 	CodeXMLDTD         Code = "E_XML_DTD"       // a document type declaration
 	CodeUnsigned       Code = "S_UNSIGNED"      // no DocBody names a list of signatures, or all lists are empty
 	CodeSigListMissing Code = "E_SIGLIST_MISSING"
+	CodeSigUnlisted    Code = "E_SIG_UNLISTED" // a signature in the package that no list names
 	CodeSigMissing     Code = "E_SIG_MISSING"
 	CodeSigFormat      Code = "E_SIG_FORMAT"
 	CodeSigDupID       Code = "E_SIG_DUP_ID"

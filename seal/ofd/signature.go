@@ -1,6 +1,7 @@
 package ofd
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -38,6 +39,8 @@ type Signature struct {
 	Stamps      []Stamp
 	SealLoc     string // Seal/BaseLoc as written, "" when there is none
 	SealPath    string // the seal file, "" when missing
+	ImageLoc    string // Seal/ImageLoc (OFD 2.0) as written: a picture beside the seal, "" when there is none
+	ImagePath   string // the picture, "" when missing
 	ValueLoc    string // SignedValue as written
 	ValuePath   string // the .dat file, "" when missing
 
@@ -117,6 +120,11 @@ func (p *Package) loadList(index int, b *DocBody, files map[string]bool) {
 		p.noteOnce(4, CodeSigFormat, b.SignaturesPath, "the root element is not Signatures")
 		return
 	}
+	counts := map[string]int{}
+	countNames(root, counts)
+	if counts["Signature"] != len(root.all("Signature")) {
+		p.noteOnce(4, CodeSigFormat, b.SignaturesPath, "a <Signature> stands inside another element of the list, where only some readers look")
+	}
 	for _, n := range root.all("MaxSignId") {
 		b.MaxSignID = max(b.MaxSignID, numberPart(n.value()))
 	}
@@ -193,6 +201,11 @@ func (p *Package) loadSignature(s *Signature) {
 				p.reached[s.SealPath] = true
 			}
 		}
+		if s.ImageLoc = l.text(l.one(seal, "ImageLoc")); s.ImageLoc != "" {
+			if s.ImagePath = p.resolve(s.Path, s.ImageLoc); s.ImagePath != "" {
+				p.reached[s.ImagePath] = true
+			}
+		}
 	}
 	s.ValueLoc = l.text(l.one(root, "SignedValue"))
 	if s.ValuePath = p.resolve(s.Path, s.ValueLoc); s.ValuePath == "" {
@@ -202,8 +215,30 @@ func (p *Package) loadSignature(s *Signature) {
 	}
 	if refs := l.one(info, "References"); refs != nil {
 		l.references(s, refs)
+	} else if counts["References"] == 1 && counts["SignedInfo"] == 1 {
+		s.problem(5, CodeSigFormat, s.Path, "<References> stands outside SignedInfo")
 	}
 	l.stamps(s, info)
+}
+
+// findUnlisted looks for signatures that are in the package and that no list
+// names. The list itself cannot be protected while further signatures may
+// follow, so that a seal could be made to disappear by taking its line out; but
+// a later signature protects its files, and they are still here.
+func (p *Package) findUnlisted() {
+	for _, name := range p.names {
+		e := p.archive.files[name]
+		if p.reached[name] || e.size > MaxXMLSize {
+			continue
+		}
+		content, err := e.blob.read(p.unpack)
+		if err != nil || !bytes.Contains(content, []byte("SignedInfo")) {
+			continue // damage is for CheckContents
+		}
+		if root, err := parseXML(content, ""); err == nil && root.local == "Signature" && root.first("SignedInfo") != nil {
+			p.problems.add(4, CodeSigUnlisted, name, "the file describes a signature that no list names")
+		}
+	}
 }
 
 // countNames counts elements by local name: a second SignedInfo anywhere is a

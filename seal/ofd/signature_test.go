@@ -77,12 +77,19 @@ func TestEveryFaultOfASignatureHasItsCode(t *testing.T) {
 		{"unknown Type", list(`Type="Seal"`, `Type="Stamp"`), []string{"E_SIG_FORMAT(Doc_0/S.xml)"}},
 		{"no ID", list(` ID="1"`, ``), []string{"E_SIG_DUP_ID(Doc_0/S.xml)"}},
 		{"listed twice", list(entry, entry+entry), []string{"E_SIG_DUP_ID(Doc_0/A/Signature.xml)", "E_SIG_DUP_ID(Doc_0/S.xml)"}},
-		{"description missing", list(`A/Signature.xml`, `B/Signature.xml`), []string{"E_SIG_MISSING(Doc_0/S.xml)"}},
-		{"description in another case", list(`A/Signature.xml`, `a/signature.xml`), []string{"E_SIG_MISSING(Doc_0/S.xml)"}},
-		{"description outside", list(`A/Signature.xml`, `../../x`), []string{"E_SIG_MISSING(Doc_0/S.xml)"}},
+		{"description missing", list(`A/Signature.xml`, `B/Signature.xml`), []string{"E_SIG_MISSING(Doc_0/S.xml)", "E_SIG_UNLISTED(Doc_0/A/Signature.xml)"}},
+		{"description in another case", list(`A/Signature.xml`, `a/signature.xml`), []string{"E_SIG_MISSING(Doc_0/S.xml)", "E_SIG_UNLISTED(Doc_0/A/Signature.xml)"}},
+		{"description outside", list(`A/Signature.xml`, `../../x`), []string{"E_SIG_MISSING(Doc_0/S.xml)", "E_SIG_UNLISTED(Doc_0/A/Signature.xml)"}},
 		{"list is no list", list(`<ofd:Signatures `, `<ofd:Other `), nil}, // replaced below
 		{"description is no XML", func(s *signedFiles) { s.description = "x" }, []string{"E_SIG_FORMAT(Doc_0/A/Signature.xml)", "E_XML_FORMAT(Doc_0/A/Signature.xml)"}},
 		{"description with DOCTYPE", func(s *signedFiles) { s.description = "<!DOCTYPE x>" + s.description }, []string{"E_SIG_FORMAT(Doc_0/A/Signature.xml)", "E_XML_DTD(Doc_0/A/Signature.xml)"}},
+		{"signature inside another element of the list", list(`</ofd:Signatures>`, `<x><ofd:Signature ID="9" BaseLoc="B/Signature.xml"/></x></ofd:Signatures>`), []string{"E_SIG_FORMAT(Doc_0/S.xml)"}},
+		{"references outside SignedInfo", func(s *signedFiles) {
+			desc(`<ofd:References `, `</ofd:SignedInfo><ofd:References `)(s)
+			desc(`<ofd:StampAnnot `, `<ofd:SignedInfo><ofd:StampAnnot `)(s)
+			desc(`<ofd:SignedInfo><ofd:StampAnnot ID="2" PageRef="1" Boundary="10 10 40 40"/><ofd:Seal><ofd:BaseLoc>Seal.esl</ofd:BaseLoc></ofd:Seal></ofd:SignedInfo>`, ``)(s)
+			desc(`<ofd:Provider ProviderName="x"/>`, `<ofd:Provider ProviderName="x"/><ofd:StampAnnot ID="2" PageRef="1" Boundary="10 10 40 40"/>`)(s)
+		}, []string{"E_SIG_FORMAT(Doc_0/A/Signature.xml)"}},
 		{"two SignedInfo", desc(`<ofd:SignedInfo>`, `<ofd:SignedInfo/><ofd:SignedInfo>`), []string{"E_SIG_FORMAT(Doc_0/A/Signature.xml)"}},
 		{"wrapped signature", desc(`<ofd:StampAnnot`, `<ofd:Object><ofd:SignedValue>w</ofd:SignedValue></ofd:Object><ofd:StampAnnot`), []string{"E_SIG_FORMAT(Doc_0/A/Signature.xml)"}},
 		{"digest not named", desc(` CheckMethod="SM3"`, ``), []string{"E_WEAK_DIGEST(Doc_0/A/Signature.xml)"}},
@@ -122,7 +129,7 @@ func TestEveryFaultOfASignatureHasItsCode(t *testing.T) {
 		c.change(&s)
 		if c.name == "list is no list" {
 			s.list = strings.ReplaceAll(s.list, "ofd:Signatures", "ofd:Other")
-			c.want = []string{"E_SIG_FORMAT(Doc_0/S.xml)", "S_UNSIGNED()"}
+			c.want = []string{"E_SIG_FORMAT(Doc_0/S.xml)", "E_SIG_UNLISTED(Doc_0/A/Signature.xml)", "S_UNSIGNED()"}
 		}
 		got := judge(s.build())
 		slices.Sort(got)
