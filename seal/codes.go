@@ -39,9 +39,18 @@ const (
 	codeSealNotYet      = "E_SEAL_NOT_YET"
 	codeSealExpired     = "E_SEAL_EXPIRED"
 	codeSealStatus      = "I_SEAL_STATUS_UNKNOWN"
+	codeSealRevoked     = "E_SEAL_REVOKED"
+	codeMakerRevoked    = "E_MAKER_REVOKED"
 	codeRevocation      = "I_REVOCATION_UNKNOWN"
 	codeNoTimestamp     = "W_TS_ABSENT"
 	codeTimestamp       = "I_TS_UNVERIFIED"
+	codeTSFormat        = "E_TS_FORMAT"
+	codeTSImprint       = "E_TS_IMPRINT"
+	codeTSSig           = "E_TS_SIG"
+	codeTSUsage         = "E_TS_CERT_USAGE"
+	codeTSUntrusted     = "E_TS_UNTRUSTED"
+	codeTSExpired       = "E_TS_EXPIRED"
+	codeTSOrder         = "E_TS_ORDER"
 	codeTimeFuture      = "E_TIME_FUTURE"
 	codeTimeClaimed     = "W_TIME_CLAIMED"
 	codeTimeNone        = "W_TIME_NONE"
@@ -105,6 +114,7 @@ var codeTable = [...]CodeInfo{
 	{"E_MAKER_USAGE", 17, "制章人证书不得用于签名", "the seal maker's certificate may not sign"},
 	{"E_SEAL_NOT_YET", 18, "签章时印章尚未生效", "the seal was not yet valid"},
 	{"E_SEAL_EXPIRED", 18, "签章时印章已过期", "the seal had expired"},
+	{"E_SEAL_REVOKED", 19, "签章时印章已被停用或撤销", "the seal was suspended or cancelled"},
 	{"I_SEAL_STATUS_UNKNOWN", 19, "未查询印章是否被撤销", "whether the seal was revoked is not known"},
 	{"E_SIGNER_UNTRUSTED", 20, "签章人证书不可信任", "the signer's certificate is not trusted"},
 	{"E_SIGNER_EXPIRED", 20, "签章时签章人证书已过期", "the signer's certificate had expired"},
@@ -113,6 +123,13 @@ var codeTable = [...]CodeInfo{
 	{"E_SIGNER_USAGE", 20, "签章人证书不得用于签名", "the signer's certificate may not sign"},
 	{"I_REVOCATION_UNKNOWN", 20, "未查询证书是否被吊销", "whether the certificate was revoked is not known"},
 	{"W_TS_ABSENT", 21, "没有时间戳", "there is no timestamp"},
+	{"E_TS_FORMAT", 21, "时间戳格式不正确", "the timestamp is malformed"},
+	{"E_TS_IMPRINT", 21, "时间戳不属于该签名值", "the timestamp belongs to something else"},
+	{"E_TS_SIG", 21, "时间戳的签名验证不通过", "the timestamp's signature does not verify"},
+	{"E_TS_CERT_USAGE", 21, "时间戳证书不得用于签发时间戳", "the timestamp's certificate may not sign timestamps"},
+	{"E_TS_UNTRUSTED", 21, "时间戳机构不可信任", "the timestamp authority is not trusted"},
+	{"E_TS_EXPIRED", 21, "签发时间戳时证书不在有效期内", "the timestamp authority's certificate was not valid"},
+	{"E_TS_ORDER", 21, "时间戳与声明的签章时间矛盾", "the timestamp contradicts the signing time"},
 	{"I_TS_UNVERIFIED", 21, "时间戳未经验证", "the timestamp was not verified"},
 	{"E_TIME_FUTURE", 22, "签章时间在未来", "the signing time lies in the future"},
 	{"W_TIME_CLAIMED", 22, "签章时间由签章人自行声明", "the signing time is only claimed by the signer"},

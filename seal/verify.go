@@ -16,19 +16,28 @@ import (
 
 // VerifierConfig configures a Verifier.
 type VerifierConfig struct {
-	// Trust holds the anchors for seal makers and signers. Nil trusts nobody:
-	// whatever is cryptographically in order is then indeterminate.
+	// Trust holds the anchors for seal makers, signers and timestamp authorities.
+	// Nil trusts nobody: whatever is cryptographically in order is then
+	// indeterminate. With a revocation source (WithRevocation) it is also asked
+	// whether certificates were revoked; a source that cannot answer leaves the
+	// verdict open, no source only leaves a warning.
 	Trust *trust.Anchors
+	// SealStatus knows which seals were suspended or cancelled; the same rule
+	// holds. *trust.Revocations is one.
+	SealStatus SealStatusSource
 }
 
 // Verifier verifies sealed documents. It is safe for concurrent use.
 type Verifier struct {
 	anchors *trust.Anchors
+	status  SealStatusSource
 	seals   sealCache
 }
 
 // NewVerifier returns a Verifier.
-func NewVerifier(c VerifierConfig) *Verifier { return &Verifier{anchors: c.Trust} }
+func NewVerifier(c VerifierConfig) *Verifier {
+	return &Verifier{anchors: c.Trust, status: c.SealStatus}
+}
 
 // Options says how one file is judged.
 type Options struct {
@@ -267,7 +276,7 @@ func (v *Verifier) verifyOther(name string, format Format, data []byte, o Option
 	j := &judgement{v: v, checks: checks{strict: o.Strict}, at: o.At, time: o.At}
 	j.notes(s.Notes)
 	j.checkSeal(s, nil)
-	j.checks.done(9, 10, 15, 17, 18)
+	j.checks.done(9, 10, 15, 17, 18, 19)
 	return finish(&Report{File: name, Format: format}, &j.checks)
 }
 

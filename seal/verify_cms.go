@@ -1,17 +1,12 @@
 package seal
 
 import (
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sealgate/sealgate/internal/gm"
 )
-
-// oidTimestampToken is the unsigned attribute that holds an RFC 3161 token
-// (RFC 3161 appendix A).
-var oidTimestampToken = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}
 
 // checkCMS does steps 9 to 22 for a digital signature without a seal
 // (Type="Sign"): GB/T 35275 or CMS. Steps about the seal do not apply.
@@ -40,6 +35,8 @@ func (j *judgement) checkCMS(dat []byte) {
 	}
 	j.checkMethod()
 	j.claim(s.SigningTime)
+	j.others = s.Certificates
+	j.checkTimestamp(tokenOf(s), s.Signature)
 	if err := s.CheckMessage(j.sig.Raw); errors.Is(err, gm.ErrCMSDigest) {
 		j.checks.add(11, codeDataHash, j.sig.Path, err.Error())
 	}
@@ -49,16 +46,22 @@ func (j *judgement) checkCMS(dat []byte) {
 		if err := signer.PublicKey.Verify(s.SignedMessage(j.sig.Raw), s.Signature); err != nil {
 			j.checks.add(13, codeSigValue, j.sig.ValuePath, err.Error())
 		}
-		j.checkSigner(signer, s.Certificates)
+		j.checkSigner(signer)
 	}
 	if loc := j.sig.SealLoc + j.sig.ImageLoc; loc != "" {
 		j.checks.add(16, codeSealMismatch, j.sig.Path, "a digital signature carries no seal, so nobody vouches for the one that it shows")
 	}
-	stamped := false
-	for _, a := range s.UnsignedAttrs {
-		stamped = stamped || a.ID.Equal(oidTimestampToken)
-	}
-	j.checkTimestamp(stamped)
 	j.checkTime(signer, time.Time{})
 	j.checks.done(10, 11, 13, 20, 21, 22)
+}
+
+// tokenOf returns the timestamp token among the unsigned attributes (RFC 3161
+// appendix A), nil when there is none. Of several the first one counts.
+func tokenOf(s *gm.SignedData) []byte {
+	for _, a := range s.UnsignedAttrs {
+		if a.ID.Equal(gm.OIDAttrTimestampToken) && len(a.Values) > 0 {
+			return a.Values[0]
+		}
+	}
+	return nil
 }

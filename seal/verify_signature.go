@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/internal/gm"
-	"github.com/sealgate/sealgate/keys/trust"
 	"github.com/sealgate/sealgate/seal/ofd"
 	"github.com/sealgate/sealgate/seal/ses"
 )
@@ -23,8 +22,10 @@ type judgement struct {
 	sig      *ofd.Signature
 	position int // in the list of its document
 	checks   checks
-	at       time.Time // now
-	time     time.Time // the time that validity is judged at
+	at       time.Time         // now
+	time     time.Time         // the time that validity is judged at
+	others   []*gm.Certificate // came with the signature; may serve as intermediates
+	doubts   []string          // why a time that is only claimed cannot be believed
 
 	kind       Kind
 	seal       *SealInfo
@@ -108,6 +109,7 @@ func (j *judgement) checkSES(dat []byte) {
 	}
 	j.checkMethod()
 	j.claim(sig.TBS.Time)
+	j.checkTimestamps(sig)
 
 	if digest, err := j.pkg.Digest(j.sig.Path); err != nil || !bytes.Equal(digest[:], sig.TBS.DataHash) {
 		j.checks.add(11, codeDataHash, j.sig.Path, "the signed digest is not that of the signature's description")
@@ -122,13 +124,11 @@ func (j *judgement) checkSES(dat []byte) {
 	}
 	j.checkImage(sig.TBS.Seal.Info.Picture)
 	j.checkSeal(sig.TBS.Seal, signer)
-	j.checks.add(19, codeSealStatus, "", "no source of seal status is configured")
 	if signer != nil {
-		j.checkSigner(signer, nil)
+		j.checkSigner(signer)
 	}
-	j.checkTimestamp(sig.Timestamp != nil || sig.TBS.TimeToken != nil || sig.TBS.Seal.Timestamp != nil)
 	j.checkTime(signer, sig.TBS.Seal.Info.Property.NotAfter)
-	j.checks.done(10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22)
+	j.checks.done(10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)
 }
 
 // notes takes over what the parser of the structures tolerated.
@@ -141,13 +141,6 @@ func (j *judgement) notes(list []ses.Note) {
 func (j *judgement) nameSigner(c *gm.Certificate) {
 	if c != nil {
 		j.signer = &SignerInfo{Subject: c.Subject.String(), Serial: c.SerialHex()}
-	}
-}
-
-// claim takes the time that the signer states as the time of judgement.
-func (j *judgement) claim(t time.Time) {
-	if !t.IsZero() {
-		j.signedAt, j.time, j.source = t, t, TimeClaimed
 	}
 }
 
@@ -223,8 +216,8 @@ func (j *judgement) checkImage(picture ses.Picture) {
 	j.checks.add(16, codeSealImage, j.sig.ImagePath, "the picture beside the seal is not the one that the seal's maker signed")
 }
 
-// checkSeal does steps 15, 17 and 18, and the maker's part of step 10. signer
-// is nil when a seal is judged alone.
+// checkSeal does steps 15, 17, 18 and 19, and the maker's part of step 10.
+// signer is nil when a seal is judged alone.
 func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
 	p := s.Info.Property
 	maker := j.parseCertificate(s.Cert, "maker")
@@ -238,11 +231,13 @@ func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
 	if maker == nil {
 		j.checks.add(15, codeSealSig, "maker", "there is no key to verify with")
 		j.checks.addAs(Unknown, 17, "E_MAKER_UNTRUSTED", "maker", "the maker's certificate cannot be read")
+		j.checkSealStatus(s.Info.ID, nil, nil)
 	} else {
 		if err := j.v.verifyMaker(maker, s); err != nil {
 			j.checks.add(15, codeSealSig, "maker", err.Error())
 		}
-		j.checkMaker(maker, signer, p.Created)
+		created := j.sealMadeAt(s)
+		j.checkSealStatus(s.Info.ID, maker, j.checkMaker(maker, signer, created))
 	}
 	switch {
 	case p.NotAfter.Before(p.NotBefore):
@@ -252,91 +247,6 @@ func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
 	case j.time.Truncate(time.Second).After(p.NotAfter):
 		j.checks.add(18, codeSealExpired, "", "the seal ended "+stamp(p.NotAfter))
 	}
-}
-
-// checkMaker is step 17.
-func (j *judgement) checkMaker(maker, signer *gm.Certificate, created time.Time) {
-	if signer != nil && maker.PublicKey.Equal(signer.PublicKey) { // by key: one party may have several certificates
-		j.checks.addAs(Fail, 17, "E_MAKER_UNTRUSTED", "maker", "the signer made the seal himself")
-		return
-	}
-	v := j.v.anchors.Check(maker, nil, trust.Maker, created)
-	j.take(17, "MAKER", maker, v)
-	if p, ok := trust.CheckDates(maker, j.time); !ok && p.Reason == trust.Expired && !v.Has(trust.Expired) {
-		j.checks.add(17, codeMakerExpiredNow, "maker", p.Detail)
-	}
-}
-
-// checkSigner is step 20.
-func (j *judgement) checkSigner(signer *gm.Certificate, others []*gm.Certificate) {
-	v := j.v.anchors.Check(signer, others, trust.Signer, j.time)
-	j.take(20, "SIGNER", signer, v)
-	if v.Revocation.State == trust.NotConfigured {
-		j.checks.add(20, codeRevocation, "signer", "no source of revocation is configured")
-	}
-}
-
-// take turns the verdict on a chain into checks. who is MAKER or SIGNER.
-func (j *judgement) take(step int, who string, leaf *gm.Certificate, v trust.Verdict) {
-	target := strings.ToLower(who)
-	for _, p := range v.Problems {
-		outcome, code := Fail, "E_"+who+"_UNTRUSTED"
-		switch p.Reason {
-		case trust.NoPath:
-			outcome = Unknown
-		case trust.Expired:
-			code = "E_" + who + "_EXPIRED"
-		case trust.NotYetValid:
-			code = map[string]string{"MAKER": "E_MAKER_EXPIRED", "SIGNER": "E_SIGNER_NOT_YET"}[who]
-		case trust.Revoked:
-			code = "E_" + who + "_REVOKED"
-		case trust.WrongUsage, trust.BadExtension: // of a malformed certificate they mean no more than that it is not believed
-			if leaf.Equal(p.Cert) && leaf.FormError == nil {
-				code = "E_" + who + "_USAGE"
-			}
-		}
-		j.checks.addAs(outcome, step, code, target, p.Detail)
-	}
-	if v.Revocation.State == trust.CannotAnswer {
-		j.checks.addAs(Unknown, step, codeRevocation, target, v.Revocation.Detail)
-	}
-}
-
-// checkTimestamp is step 21.
-func (j *judgement) checkTimestamp(present bool) {
-	if present {
-		j.checks.add(21, codeTimestamp, "", "the signature carries a timestamp, which is not verified; the claimed time counts")
-	} else {
-		j.checks.add(21, codeNoTimestamp, "", "only the signer says when it was signed")
-	}
-}
-
-// checkTime is step 22. A claimed time is worth something only while nothing
-// has expired or been revoked since: afterwards anybody who holds the old key
-// could still claim it.
-func (j *judgement) checkTime(signer *gm.Certificate, sealEnd time.Time) {
-	if j.source == TimeNone {
-		j.checks.add(22, codeTimeNone, "", "validity is judged at "+stamp(j.at))
-		return
-	}
-	if j.time.After(j.at.Add(clockSkew)) {
-		j.checks.add(22, codeTimeFuture, "", "the signing time is "+stamp(j.time))
-	}
-	outcome, why := Warn, "nothing shows that it was signed at "+stamp(j.time)
-	switch {
-	case !sealEnd.IsZero() && j.at.After(sealEnd):
-		outcome, why = Unknown, "the seal ended "+stamp(sealEnd)+", and nothing shows that it was used before"
-	case signer != nil && j.endedByNow(signer):
-		outcome, why = Unknown, "the signer's certificate has ended since, and nothing shows that it was used before"
-	}
-	j.checks.addAs(outcome, 22, codeTimeClaimed, "", why)
-}
-
-func (j *judgement) endedByNow(signer *gm.Certificate) bool {
-	if p, ok := trust.CheckDates(signer, j.at); !ok && p.Reason == trust.Expired {
-		return true
-	}
-	return j.v.anchors.Check(signer, nil, trust.Signer, j.at).Has(trust.Revoked)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
