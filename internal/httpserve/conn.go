@@ -2,8 +2,10 @@ package httpserve
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -37,7 +39,8 @@ const (
 // read by one goroutine at a time.
 type conn struct {
 	net.Conn
-	maxHead int
+	maxHead  int
+	headTime time.Duration // from a head's first byte to its last
 
 	buf     []byte // read from the wire and not yet handed out: buf[start:]
 	start   int
@@ -50,9 +53,16 @@ type conn struct {
 	refusal *Refusal // set before the stand-in head is handed out
 
 	linger atomic.Bool // Close reads on for a moment first; Close may come from another goroutine
+
+	mu       sync.Mutex
+	deadline time.Time // for reads, as net/http wants it
+	headEnds time.Time // when the head that has begun must be complete; zero: none has begun
+	serving  bool      // a handler has the request; nothing is being waited for
 }
 
-func newConn(c net.Conn, maxHead int) *conn { return &conn{Conn: c, maxHead: maxHead} }
+func newConn(c net.Conn, maxHead int, headTime time.Duration) *conn {
+	return &conn{Conn: c, maxHead: maxHead, headTime: headTime}
+}
 
 // Read hands out checked bytes.
 func (c *conn) Read(p []byte) (int, error) {
@@ -92,9 +102,12 @@ func (c *conn) advance() error {
 			return nil
 		}
 		if end == 0 {
-			c.scanned = len(pending)
+			if c.scanned = len(pending); c.scanned > 0 {
+				c.beginHead()
+			}
 			return c.fill()
 		}
+		c.endHead()
 		h, r := parseHead(pending[:end])
 		if r != nil {
 			c.standIn(r)
@@ -164,6 +177,65 @@ func (c *conn) fill() error {
 		return nil // an error that came along comes again
 	}
 	return err
+}
+
+// beginHead starts the clock of a head of which only a part has come. net/http
+// cannot: between two requests it waits for the first bytes under its idle
+// time-out, and sees none of ours before the head is whole.
+func (c *conn) beginHead() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.headEnds.IsZero() {
+		c.headEnds = time.Now().Add(c.headTime)
+		_ = c.apply() // a connection that takes no deadline is closed: the next read says so
+	}
+}
+
+func (c *conn) endHead() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.headEnds.IsZero() {
+		c.headEnds = time.Time{}
+		_ = c.apply()
+	}
+}
+
+// serve tells that a handler has the request, all of it, until the function
+// returned is called. The clock of a head that begins behind it stands still:
+// net/http would take its end for the client's going away and cancel the
+// request.
+func (c *conn) serve() (done func()) {
+	set := func(serving bool) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.serving = serving; !c.headEnds.IsZero() {
+			_ = c.apply()
+		}
+	}
+	set(true)
+	return func() { set(false) }
+}
+
+// apply puts the earlier of the two deadlines on the wire; c.mu is held.
+func (c *conn) apply() error {
+	t := c.deadline
+	if !c.serving && !c.headEnds.IsZero() && (t.IsZero() || t.After(c.headEnds)) {
+		t = c.headEnds
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetReadDeadline is net/http's; see apply.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return c.apply()
+}
+
+// SetDeadline is net/http's; see apply.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // CloseWrite ends our direction only, if the connection can.

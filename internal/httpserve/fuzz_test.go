@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzHead: the checker never panics; its verdict does not depend on how the
@@ -68,7 +69,7 @@ func FuzzConn(f *testing.F) {
 		if size < 1 {
 			size = 1
 		}
-		c := newConn(&scriptConn{in: in, size: size}, 16<<10)
+		c := newConn(&scriptConn{in: in, size: size}, 16<<10, time.Minute)
 		var out bytes.Buffer
 		p := make([]byte, 1+size%700)
 		for {
@@ -120,6 +121,8 @@ func (s *scriptConn) Read(p []byte) (int, error) {
 	s.in = s.in[n:]
 	return n, nil
 }
+
+func (s *scriptConn) SetReadDeadline(time.Time) error { return nil }
 
 // FuzzPath: an accepted path means the same after it was decoded, cleaned and
 // split by the rules of others.

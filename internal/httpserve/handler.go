@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/sealgate/sealgate/internal/problem"
 )
@@ -20,8 +23,9 @@ type requestKey struct{}
 
 // request is what this package knows about a request beyond *http.Request.
 type request struct {
-	id   string
-	body []byte
+	id    string
+	body  []byte
+	taken int64 // of the memory for bodies
 }
 
 // RequestID returns the id that the server gave the request of ctx: 32 hex
@@ -50,30 +54,40 @@ func Target(r *http.Request) (path, query string) {
 }
 
 type handler struct {
-	cfg  Config
-	next http.Handler
-	busy chan struct{}
+	cfg     Config
+	next    http.Handler
+	running atomic.Int64
+	bodies  atomic.Int64 // bytes
+
+	mu   sync.Mutex
+	busy int
+	per  map[netip.Addr]int
 }
 
-func newHandler(cfg Config, next http.Handler) http.Handler {
-	return &handler{cfg: cfg, next: next, busy: make(chan struct{}, cfg.Concurrent)}
+func newHandler(cfg Config, next http.Handler) *handler {
+	return &handler{cfg: cfg, next: next, per: map[netip.Addr]int{}}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.running.Add(1)
+	defer h.running.Add(-1)
 	q := &request{id: newRequestID()}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 	w.Header().Set("X-SG-Request-Id", q.id)
+	defer func() { h.bodies.Add(-q.taken) }()
 	if err := h.check(r, q); err != nil {
 		h.cfg.OnRefuse(answer(w, r, err))
 		return
 	}
-	select {
-	case h.busy <- struct{}{}:
-		defer func() { <-h.busy }()
-	default:
+	leave, ok := h.enter(client(r.RemoteAddr))
+	if !ok {
 		h.cfg.OnRefuse("SG-STOP-OVERLOAD")
 		problem.Write(w, problem.New("SG-STOP-OVERLOAD", q.id))
 		return
+	}
+	defer leave()
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		defer c.serve()()
 	}
 	tw := &trackedWriter{ResponseWriter: w}
 	defer func() {
@@ -95,6 +109,64 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(tw, r)
 }
 
+// enter gives a request from addr its place among those in handlers.
+func (h *handler) enter(addr netip.Addr) (leave func(), ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy >= h.cfg.Concurrent || h.per[addr] >= h.cfg.ConnectionsPer {
+		return nil, false
+	}
+	h.busy++
+	h.per[addr]++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.busy--
+		if h.per[addr]--; h.per[addr] <= 0 {
+			delete(h.per, addr)
+		}
+	}, true
+}
+
+// take reserves memory for a body; it is given back when the request is done.
+func (h *handler) take(q *request, n int64) bool {
+	if h.bodies.Add(n) > h.cfg.BodiesBytes {
+		h.bodies.Add(-n)
+		return false
+	}
+	q.taken += n
+	return true
+}
+
+// read reads the whole body, as far as there is memory for it.
+func (h *handler) read(r *http.Request, q *request) error {
+	size := int64(4 << 10)
+	if r.ContentLength > 0 {
+		size = min(r.ContentLength+1, 64<<10) // what is announced need not come
+	}
+	for {
+		if !h.take(q, size) {
+			return problem.Coded("SG-STOP-OVERLOAD")
+		}
+		q.body = append(make([]byte, 0, int64(len(q.body))+size), q.body...)
+		for len(q.body) < cap(q.body) {
+			n, err := r.Body.Read(q.body[len(q.body):cap(q.body)])
+			q.body = q.body[:len(q.body)+n]
+			switch {
+			case int64(len(q.body)) > h.cfg.BodyBytes:
+				return refuse("SG-HTTP-BODY-TOO-LARGE", "请求体超过上限", "the body exceeds the limit")
+			case errors.Is(err, io.EOF):
+				return nil
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				return refuse("SG-HTTP-TIMEOUT", "请求体没有在时限内收完", "the body did not arrive in time")
+			case err != nil:
+				return refuse(cBody, "请求体不完整或分块错误", "the body is incomplete or its chunks are malformed")
+			}
+		}
+		size = min(int64(len(q.body)), h.cfg.BodyBytes+1-int64(len(q.body)))
+	}
+}
+
 // check refuses what the wrapper refused, repeats what can be repeated on the
 // parsed request (HTTP/2 has no wrapper), and reads the body.
 func (h *handler) check(r *http.Request, q *request) error {
@@ -113,20 +185,14 @@ func (h *handler) check(r *http.Request, q *request) error {
 		r.Body = http.NoBody
 		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, h.cfg.BodyBytes+1))
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse("SG-HTTP-TIMEOUT", "请求体没有在时限内收完", "the body did not arrive in time")
-	case err != nil:
-		return refuse(cBody, "请求体不完整或分块错误", "the body is incomplete or its chunks are malformed")
-	case int64(len(body)) > h.cfg.BodyBytes:
-		return refuse("SG-HTTP-BODY-TOO-LARGE", "请求体超过上限", "the body exceeds the limit")
-	case len(r.Trailer) > 0:
+	if err := h.read(r, q); err != nil {
+		return err
+	}
+	if len(r.Trailer) > 0 {
 		return refuse(cHeader, "不接受尾部字段", "trailer fields are not accepted")
 	}
-	q.body = body
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.ContentLength = int64(len(body))
+	r.Body = io.NopCloser(bytes.NewReader(q.body))
+	r.ContentLength = int64(len(q.body))
 	return nil
 }
 

@@ -59,13 +59,19 @@ type Config struct {
 	HeaderBytes int
 	// BodyBytes bounds the decoded body; 1 MiB.
 	BodyBytes int64
+	// BodiesBytes bounds all bodies in memory at once, those that are still
+	// coming in too; 16 times BodyBytes, at least 256 MiB.
+	BodiesBytes int64
 	// HeaderTimeout runs until the head is complete (also the TLS handshake,
 	// 5 s), ReadTimeout until the body is (15 s), WriteTimeout from the head to
 	// the end of the answer (60 s), IdleTimeout between two requests (60 s).
 	HeaderTimeout, ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// Connections that may be open at once (1024), from one address (256).
+	// Connections that may be open at once (1024), from one address (256). An
+	// IPv6 host counts by its /64.
 	Connections, ConnectionsPer int
-	// Concurrent requests in handlers at once; 512.
+	// Concurrent requests in handlers at once; 512. Of one address there are at
+	// most ConnectionsPer, so that HTTP/2 lends nobody more of them than
+	// HTTP/1.1 would.
 	Concurrent int
 	// OnRefuse is told the code of every request refused here, before any
 	// handler saw it, and of every connection turned away. It must not block.
@@ -96,6 +102,9 @@ func (c Config) withDefaults() Config {
 	if c.BodyBytes <= 0 {
 		c.BodyBytes = 1 << 20
 	}
+	if c.BodiesBytes <= 0 {
+		c.BodiesBytes = max(16*c.BodyBytes, 256<<20)
+	}
 	if c.OnRefuse == nil {
 		c.OnRefuse = func(string) {}
 	}
@@ -112,20 +121,25 @@ func (c Config) withDefaults() Config {
 
 // Server is one listener's worth of checked HTTP. Make it with New.
 type Server struct {
-	cfg  Config
-	http *http.Server
+	cfg     Config
+	http    *http.Server
+	handler *handler
+	cut     context.CancelFunc // ends the contexts of all requests
 }
 
 // New returns a server for h. h sees only requests that passed every check;
 // their bodies are complete.
 func New(cfg Config, h http.Handler) *Server {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, handler: newHandler(cfg, h)}
+	base, cut := context.WithCancel(context.Background())
+	s.cut = cut
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(cfg.TLS != nil)
 	s.http = &http.Server{
-		Handler:           newHandler(cfg, h),
+		Handler:           s.handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
 		TLSConfig:         cfg.TLS,
 		Protocols:         &protocols,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
@@ -155,18 +169,34 @@ func (s *Server) Serve(l net.Listener) error {
 	return err
 }
 
+// cutWithin is how long handlers whose connection was cut may take to notice
+// and to record it.
+const cutWithin = 6 * time.Second
+
 // Shutdown takes no new connections and waits for requests in progress until
-// ctx ends; what is left then is cut.
+// ctx ends; what is left then is cut. Handlers have returned when it returns,
+// also those that were cut, unless one of them does not heed its context.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		return errors.Join(err, s.http.Close())
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.Close())
 	}
+	s.cut()
 	return nil
 }
 
-// Close cuts everything at once.
-func (s *Server) Close() error { return s.http.Close() }
+// Close cuts everything at once, and waits like Shutdown for the handlers.
+func (s *Server) Close() error {
+	s.cut()
+	err := s.http.Close()
+	for end := time.Now().Add(cutWithin); s.handler.running.Load() > 0; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.Join(err, errHandlers)
+		}
+	}
+	return err
+}
+
+var errHandlers = errors.New("a handler went on after its connection was cut")
 
 // logWriter passes net/http's own log lines on, without their text's claim to
 // be a format.

@@ -84,7 +84,7 @@ func (l *listener) accept() {
 			continue
 		}
 		if l.cfg.TLS == nil {
-			l.hand(newConn(counted, l.cfg.HeaderBytes))
+			l.hand(newConn(counted, l.cfg.HeaderBytes, l.cfg.HeaderTimeout))
 		} else {
 			go l.handshake(counted)
 		}
@@ -111,15 +111,12 @@ func (l *listener) handshake(c net.Conn) {
 		l.hand(tc)
 		return
 	}
-	l.hand(tlsConn{newConn(tc, l.cfg.HeaderBytes), tc})
+	l.hand(tlsConn{newConn(tc, l.cfg.HeaderBytes, l.cfg.HeaderTimeout), tc})
 }
 
 // admit counts the connection, or says that a limit is reached.
 func (l *listener) admit(c net.Conn) (net.Conn, bool) {
-	var addr netip.Addr
-	if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
-		addr = ap.Addr().Unmap()
-	}
+	addr := client(c.RemoteAddr().String())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.total >= l.cfg.Connections || l.per[addr] >= l.cfg.ConnectionsPer {
@@ -135,6 +132,22 @@ func (l *listener) admit(c net.Conn) (net.Conn, bool) {
 			delete(l.per, addr)
 		}
 	})}, true
+}
+
+// client is whom the limits for one address count: an IPv4 address, or the /64
+// that one IPv6 host has whole.
+func client(remote string) netip.Addr {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := ap.Addr().Unmap().WithZone("")
+	if addr.Is6() {
+		if p, err := addr.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return addr
 }
 
 type countedConn struct {
