@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/sealgate/sealgate/internal/durable"
 )
@@ -71,7 +72,8 @@ func (d *disk) segments() ([]string, error) {
 
 // read returns what the segment holds now.
 func (d *disk) read(name string) ([]byte, error) {
-	f, err := os.Open(d.path(name))
+	// Without waiting, should somebody have put a pipe there.
+	f, err := os.OpenFile(d.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,10 @@ package audit
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,6 +116,16 @@ func TestCrashRightAfterALateRecoveryIsNoTampering(t *testing.T) {
 	l, err = Open(c)
 	must(t, err)
 	must(t, l.Close())
+}
+
+func TestVerifyDoesNotWaitForAPipeInASegmentsPlace(t *testing.T) {
+	c, m, _ := tamperLedger(t)
+	name := filepath.Join(c.Dir, m.names()[1])
+	must(t, os.Remove(name))
+	must(t, syscall.Mkfifo(name, 0o600))
+	if r, err := Verify(c.Dir, VerifyOptions{}); err != nil || r.OK {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestReportSaysNoSignatureWasCheckedWhenThereWasNone(t *testing.T) {

@@ -14,7 +14,7 @@ const (
 	noncesPerBatch = 512 // used in one transaction
 	purgePerBatch  = 256 // ended ones removed with it
 	// purgeAfter is how long an ended nonce is kept still, so that a clock that
-	// jumps ahead and comes back opens no window.
+	// jumps ahead by up to this much and comes back opens no window.
 	purgeAfter = time.Hour
 )
 

@@ -263,7 +263,10 @@ func (k *Keystore) AddPassphrase(passphrase []byte, label string, added []byte) 
 	})
 }
 
-// RemovePassphrase removes the slot called label, but never the last one.
+// RemovePassphrase removes the slot called label, but never the last one. The
+// master key stays the same: whoever knows the passphrase and kept a copy of
+// header.json still has it. After a passphrase was lost to somebody, make a new
+// keystore and new keys.
 func (k *Keystore) RemovePassphrase(passphrase []byte, label string) error {
 	return k.changeHeader(passphrase, func(h *header, _ []byte) error { return h.removeSlot(label) })
 }
