@@ -84,7 +84,10 @@ func TestSubjectsAreKeyedAndSpellingsMeet(t *testing.T) {
 		{"resident_id", "22010219900307001x", "２２０１０２ 19900307001X"},
 		{"mobile", "13800000000", "+86 138-0000-0000"},
 		{"mobile", "13800000000", "0086 13800000000"},
-		{"plate", "吉a12345", " 吉A12345\u3000"},
+		{"mobile", "13800000000", "8613800000000"},
+		{"plate", "吉a12345", " 吉A·12345\u3000"},
+		{"bank_card", "6222021000000000009", "6222 0210 0000\u200b0000-009"},
+		{"email", "zhang-san@example.cn", "Zhang-San@Example.cn"},
 		{"name", "张三", "张\u00a0三"},
 	} {
 		if x.Token(same[0], same[1]) != x.Token(same[0], same[2]) {
@@ -93,6 +96,9 @@ func TestSubjectsAreKeyedAndSpellingsMeet(t *testing.T) {
 	}
 	if x.Token("mobile", "86138000000") != x.Token("mobile", "86-138000000") || NormaliseSubject("mobile", "86138000000") != "86138000000" {
 		t.Error("a number that begins with 86 lost it")
+	}
+	if x.Token("email", "zhang-san@example.cn") == x.Token("email", "zhangsan@example.cn") {
+		t.Error("two e-mail addresses are one")
 	}
 	seen := map[string]bool{}
 	for _, s := range []string{x.Token("a", "b"), x.Token("ab", ""), x.Token("", "ab"), x.Token("b", "a"), NewSubjectIndex([]byte("other")).Token("a", "b")} {

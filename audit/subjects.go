@@ -2,8 +2,10 @@ package audit
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/sealgate/sealgate/internal/gm"
+	"golang.org/x/text/unicode/norm"
 )
 
 // MaxSubjects is how many identifiers one record indexes.
@@ -27,24 +29,27 @@ func (x *SubjectIndex) Token(kind, value string) string {
 	return base64Std(h[:])
 }
 
-// NormaliseSubject gives one spelling to an identifier: full-width letters,
-// digits and signs become ASCII, white space goes, ASCII letters become capital;
-// of a mobile number hyphens and a leading +86, 0086 or 86 go.
+// NormaliseSubject gives one spelling to an identifier, so that the index finds
+// it again however a provider or an auditor writes it: compatibility forms are
+// folded (full-width digits to ASCII), white space, hyphens, middle dots and
+// invisible characters go, letters become capital (of an e-mail address small,
+// and its hyphens stay), a mobile number loses +86 or 0086.
 func NormaliseSubject(kind, value string) string {
+	email := kind == "email"
 	value = strings.Map(func(r rune) rune {
 		switch {
-		case r >= '！' && r <= '～':
-			r -= '！' - '!'
-		case r == '\u3000' || r == ' ' || r == '\t' || r == '\r' || r == '\n' || r == '\u00a0':
+		case unicode.IsSpace(r), unicode.Is(unicode.Cf, r):
+			return -1
+		case !email && (r == '-' || r == '·'):
 			return -1
 		}
-		if r >= 'a' && r <= 'z' {
-			r -= 'a' - 'A'
-		}
 		return r
-	}, value)
+	}, norm.NFKC.String(value))
+	if email {
+		return strings.ToLower(value)
+	}
+	value = strings.ToUpper(value)
 	if kind == "mobile" {
-		value = strings.ReplaceAll(value, "-", "")
 		for _, prefix := range []string{"+86", "0086", "86"} {
 			if rest, ok := strings.CutPrefix(value, prefix); ok && len(rest) == 11 {
 				return rest

@@ -126,7 +126,7 @@ func (c *call) pass(plan *mask.Plan, resp *http.Response) error {
 	}
 	subjects := c.cfg.Subjects.Collect()
 	seen := plan.WithObserver(func(kind string, value []byte) {
-		subjects.Add(kind, mask.Normalise(kind, string(value)))
+		subjects.Add(kind, string(value))
 	})
 	stats, err := seen.Apply(c.answer, resp.Body)
 	subjects.Into(&c.rec)
