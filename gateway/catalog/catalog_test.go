@@ -7,10 +7,12 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sealgate/sealgate/audit"
 	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/policy"
 )
@@ -220,6 +222,53 @@ func TestWildcardMayNotMaskAFieldThatTheGrantDoesNotName(t *testing.T) {
 	}
 	load(t, replace(t, text, `"data.mobile": "keep(3,4)"`, `"data.mobile": "keep(3,4)", "data.*": drop`))
 	load(t, replace(t, text, `"data.mobile": "keep(3,4)"`, `"data.mobile": "keep(3,4)", "data.*": mask, "data.address": drop`))
+}
+
+// An answer whose outcome cannot be recorded has left without a record.
+func TestEveryFieldThatMayBeGrantedFitsIntoAnAuditRecord(t *testing.T) {
+	file := func(paths ...string) File {
+		f := File{Departments: []Department{{ID: "rs", USCC: "11220000013544541J", Region: "220000", Level: "province"}}}
+		fields := map[string]FieldEntry{}
+		for _, p := range paths {
+			fields[p] = FieldEntry{Grade: 1}
+		}
+		f.Interfaces = []InterfaceEntry{{ID: "i", Provider: "rs", Base: "macro", Share: Unconditional, Route: RouteEntry{Methods: []string{"GET"}, Path: "/p"},
+			Upstream: UpstreamEntry{URL: "http://127.0.0.1:1"}, Response: ResponseEntry{Fields: fields}}}
+		return f
+	}
+	for name, paths := range map[string][]string{
+		"a path of 513 bytes": {strings.Repeat("a", 513)},
+		"a line feed":         {"[\"a\nb\"]"},
+		"a delete":            {"a\x7fb"},
+		"49 KiB of paths":     longPaths(98),
+	} {
+		if _, err := New(file(paths...)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	paths := longPaths(96)
+	s, err := New(file(paths...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := audit.Record{Type: audit.CallOutcome, RequestID: "r", Outcome: audit.OK, Node: "n", Time: time.Now(),
+		Fields: audit.Fields{Shown: paths, Masked: paths}}
+	index := audit.NewSubjectIndex([]byte("k"))
+	for i := range audit.MaxSubjects {
+		r.Subject = append(r.Subject, index.Token("mobile", strconv.Itoa(i)))
+	}
+	if _, err := r.Canonical(); err != nil || len(s.Interface("i").Fields) != len(paths) {
+		t.Error(err)
+	}
+}
+
+// longPaths are n paths of 512 bytes, as many of them quotes as can be.
+func longPaths(n int) (paths []string) {
+	for i := range n {
+		name := fmt.Sprintf("%03d", i)
+		paths = append(paths, `["`+name+strings.Repeat(`\"`, (512-4-len(name)-1)/2)+`x"]`)
+	}
+	return paths
 }
 
 func TestGrantOutsideTheItemMatrixIsFlagged(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 // Limits and defaults of an interface.
 const (
 	maxFields          = 2000
+	maxFieldPath       = 512      // bytes; what an audit record takes
+	maxFieldPaths      = 48 << 10 // bytes of all paths together, so that a record can name each as shown and as masked
 	defaultTimeout     = 10 * time.Second
 	maxTimeout         = 5 * time.Minute
 	defaultRequestMax  = 1 << 20
@@ -91,6 +93,7 @@ func (b *builder) fields(it *Interface, e InterfaceEntry, path at) {
 	}
 	it.Fields = make(map[string]policy.Field, len(e.Response.Fields))
 	it.Kinds = make(map[string]string, len(e.Response.Fields))
+	total := 0
 	for _, p := range sortedKeys(e.Response.Fields) {
 		f, where := e.Response.Fields[p], path.to("response", "fields", p)
 		parsed, err := policy.ParsePath(p)
@@ -99,6 +102,11 @@ func (b *builder) fields(it *Interface, e InterfaceEntry, path at) {
 			b.fail(where, "%v", err)
 		case parsed.String() != p:
 			b.fail(where, "field path %q is written %q", p, parsed)
+		case checkText(p, maxFieldPath) != nil:
+			b.fail(where, "field path %.60q %v: it could not be recorded", p, checkText(p, maxFieldPath))
+		}
+		if total += len(p); total > maxFieldPaths && total-len(p) <= maxFieldPaths {
+			b.fail(where, "the field paths of interface %q have more than %d bytes together", e.ID, maxFieldPaths)
 		}
 		if f.Grade < 1 || f.Grade > 4 {
 			b.fail(where, "grade of field %q: want 1 (public) to 4 (sensitive personal)", p)
