@@ -49,10 +49,14 @@ func passphrase(c config.Unlock) ([]byte, error) {
 }
 
 // openKeystore opens and unlocks the embedded keystore. With create it is made
-// when it is not there yet.
+// when it is not there yet. From then on this process leaves no core file and
+// lets no other process of its user look into its memory.
 func openKeystore(ctx context.Context, c *config.Keys, create bool) (*local.Keystore, error) {
 	if c == nil {
 		return nil, usage(errors.New("配置没有密钥库 the configuration has no section keys"))
+	}
+	if err := local.HardenProcess(); err != nil {
+		return nil, undecided(err)
 	}
 	secret, err := passphrase(c.Unlock)
 	if err != nil {

@@ -27,9 +27,6 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := local.HardenProcess(); err != nil {
-		fmt.Fprintf(e.stderr, "sealgate serve: 内存未加固 memory is not hardened: %s\n", oneLine(err.Error()))
-	}
 	logs := newLog(e.stderr)
 	s, err := openSite(ctx, c, logs)
 	if err != nil {
