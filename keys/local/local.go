@@ -181,24 +181,11 @@ func (k *Keystore) Close() error {
 func (k *Keystore) Unlock(ctx context.Context, passphrase []byte) error {
 	k.unlocking.Lock()
 	defer k.unlocking.Unlock()
-	if k.failures > 0 {
-		pause := time.NewTimer(min(250*time.Millisecond<<min(k.failures, 10), 30*time.Second))
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	h, master, err := k.openHeader(passphrase)
-	if errors.Is(err, keys.ErrPassphrase) {
-		k.failures++
-	}
+	h, master, err := k.attempt(ctx, passphrase)
 	if err != nil {
 		return err
 	}
 	defer clear(master)
-	k.failures = 0
 	if !k.Locked() {
 		return nil
 	}
@@ -209,6 +196,28 @@ func (k *Keystore) Unlock(ctx context.Context, passphrase []byte) error {
 	}
 	k.session.Store(&session{files: f, engine: engine.New(f, k.options.Engine)})
 	return nil
+}
+
+// attempt tries a passphrase, behind the pause that earlier wrong ones earned.
+// k.unlocking is held. The caller wipes the master key.
+func (k *Keystore) attempt(ctx context.Context, passphrase []byte) (*header, []byte, error) {
+	if k.failures > 0 {
+		pause := time.NewTimer(min(250*time.Millisecond<<min(k.failures, 10), 30*time.Second))
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+	h, master, err := k.openHeader(passphrase)
+	switch {
+	case err == nil:
+		k.failures = 0
+	case errors.Is(err, keys.ErrPassphrase):
+		k.failures++
+	}
+	return h, master, err
 }
 
 // openHeader reads the header and opens it with a passphrase. The caller wipes
@@ -290,7 +299,7 @@ func (k *Keystore) ChangePassphrase(passphrase []byte, label string, next []byte
 func (k *Keystore) changeHeader(passphrase []byte, f func(*header, []byte) error) error {
 	k.unlocking.Lock()
 	defer k.unlocking.Unlock()
-	h, master, err := k.openHeader(passphrase)
+	h, master, err := k.attempt(context.Background(), passphrase)
 	if err != nil {
 		return err
 	}

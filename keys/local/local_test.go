@@ -77,6 +77,21 @@ func TestAWrongPassphraseIsRefusedAndSlowsTheNextAttempt(t *testing.T) {
 	})
 }
 
+func TestChangingPassphrasesIsNoWayAroundThePause(t *testing.T) {
+	h := create(t, local.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		begin, wrong := time.Now(), []byte("wrong horse battery")
+		for _, err := range []error{h.AddPassphrase(wrong, "x", passphrase), h.RemovePassphrase(wrong, "x"), h.ChangePassphrase(wrong, "x", passphrase)} {
+			if !errors.Is(err, keys.ErrPassphrase) {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(begin); d != 1500*time.Millisecond { // 0 + 0.5 + 1
+			t.Errorf("three wrong passphrases took %v", d)
+		}
+	})
+}
+
 func TestASecondProcessIsRefused(t *testing.T) {
 	h := create(t, local.Options{})
 	if _, err := local.Open(h.dir, local.Options{}); !errors.Is(err, keys.ErrBusy) {
