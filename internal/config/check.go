@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -222,6 +223,10 @@ func (c *checker) keys() {
 	if k == nil {
 		return
 	}
+	if k.Vault != nil {
+		c.vault(k)
+		return
+	}
 	c.need(k.Dir, "keys", "dir")
 	n := 0
 	for _, set := range []bool{k.Unlock.File != "", k.Unlock.FD != 0, k.Unlock.Credential != ""} {
@@ -239,6 +244,37 @@ func (c *checker) keys() {
 		c.fail("want a plain name", "keys", "unlock", "credential")
 	}
 	c.private(k.Unlock.File, "keys", "unlock", "file")
+}
+
+func (c *checker) vault(k *Keys) {
+	v := k.Vault
+	if k.Dir != "" || k.Unlock != (Unlock{}) {
+		c.fail("want either dir with unlock, or vault", "keys")
+	}
+	if len(v.Addresses) == 0 {
+		c.fail("a value is needed", "keys", "vault", "addresses")
+	}
+	for i, a := range v.Addresses {
+		u, err := url.Parse(a)
+		switch {
+		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http":
+			c.fail("want a URL such as https://vault-1.example:8200", "keys", "vault", "addresses", i)
+		case u.Scheme == "http" && !Loopback(u.Host):
+			c.fail("want https: http is for loopback only", "keys", "vault", "addresses", i)
+		}
+	}
+	role := 0
+	for _, set := range []bool{v.SecretID != "", v.WrappedSecretID != ""} {
+		if set {
+			role++
+		}
+	}
+	if (v.RoleID != "") == (v.Token != "") || v.RoleID != "" && role != 1 || v.Token != "" && role != 0 {
+		c.fail("want role_id with exactly one of secret_id and wrapped_secret_id, or token", "keys", "vault")
+	}
+	c.private(v.SecretID, "keys", "vault", "secret_id")
+	c.private(v.WrappedSecretID, "keys", "vault", "wrapped_secret_id")
+	c.private(v.Token, "keys", "vault", "token")
 }
 
 // files checks that what must exist does, and that two uses do not share one

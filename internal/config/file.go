@@ -23,8 +23,8 @@ type File struct {
 	Admin *Admin `yaml:"admin"`
 	// Audit is this process's own ledger. A ledger has one writer.
 	Audit Audit `yaml:"audit"`
-	// Keys is the embedded key store. Left out: this process cannot sign, and
-	// its ledger carries no signed checkpoints.
+	// Keys says who keeps the signing keys. It is needed: a ledger whose heads
+	// nobody signs proves nothing.
 	Keys *Keys `yaml:"keys"`
 	// State is the store of nonces, seals and their uses.
 	State State `yaml:"state"`
@@ -146,12 +146,38 @@ type Audit struct {
 	CheckpointKey string `yaml:"checkpoint_key"`
 }
 
-// Keys configures the embedded key store.
+// Keys says who keeps the signing keys: the embedded store (dir, unlock) or
+// HashiCorp Vault (vault), never both.
 type Keys struct {
-	// Dir is the store's folder.
+	// Dir is the embedded store's folder.
 	Dir string `yaml:"dir"`
-	// Unlock says where the unlocking secret comes from.
+	// Unlock says where the unlocking secret of the embedded store comes from.
 	Unlock Unlock `yaml:"unlock"`
+	// Vault holds the keys in production.
+	Vault *Vault `yaml:"vault"`
+}
+
+// Vault configures the client of HashiCorp Vault with the secrets engine
+// sealgate-vault-plugin. No environment variable is read.
+type Vault struct {
+	// Addresses are the base URLs of the cluster's nodes; http on loopback only.
+	Addresses []string `yaml:"addresses"`
+	// Mount is the path of the secrets engine; "sealgate" when left out.
+	Mount string `yaml:"mount"`
+	// Namespace is Vault Enterprise's; usually left out.
+	Namespace string `yaml:"namespace"`
+	// CA is a PEM file with the authorities that may vouch for Vault.
+	CA string `yaml:"ca"`
+	// RoleID is the AppRole of this process. With it comes exactly one of
+	// SecretID, a file with the secret id, and WrappedSecretID, a file with a
+	// response-wrapping token that is used up at the start.
+	RoleID          string `yaml:"role_id"`
+	SecretID        string `yaml:"secret_id"`
+	WrappedSecretID string `yaml:"wrapped_secret_id"`
+	// Token is a file with a person's token, in the place of a role.
+	Token string `yaml:"token"`
+	// SignTimeout bounds one signature with everything that it waits for; 3s.
+	SignTimeout Duration `yaml:"sign_timeout"`
 }
 
 // Unlock names exactly one source of the secret that opens the key store.
@@ -235,6 +261,10 @@ func (f *File) paths() []pathField {
 	}
 	if k := f.Keys; k != nil {
 		out = append(out, pathField{&k.Dir, []any{"keys", "dir"}, true}, pathField{&k.Unlock.File, []any{"keys", "unlock", "file"}, false})
+		if v := k.Vault; v != nil {
+			out = append(out, pathField{&v.CA, []any{"keys", "vault", "ca"}, false}, pathField{&v.SecretID, []any{"keys", "vault", "secret_id"}, false},
+				pathField{&v.WrappedSecretID, []any{"keys", "vault", "wrapped_secret_id"}, false}, pathField{&v.Token, []any{"keys", "vault", "token"}, false})
+		}
 	}
 	for i := range f.Trust {
 		out = append(out, pathField{&f.Trust[i], []any{"trust", i}, false})
