@@ -12,7 +12,6 @@ import (
 	"github.com/sealgate/sealgate/internal/demo"
 	"github.com/sealgate/sealgate/internal/durable"
 	"github.com/sealgate/sealgate/internal/store"
-	"github.com/sealgate/sealgate/keys/local"
 	"github.com/sealgate/sealgate/seal/stamp"
 )
 
@@ -92,7 +91,7 @@ func runStory(ctx context.Context, e env, a *demoArgs, site *demo.Site, r *roles
 	serving, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- r.wait(serving) }()
-	fmt.Fprintf(e.stderr, "%s\n", local.Banner)
+	showBanner(e.stderr, r.site.config)
 	if a.tour {
 		tour := &demo.Tour{Site: site, Document: document, Out: e.stdout}
 		err := tour.Run(ctx)

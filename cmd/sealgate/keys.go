@@ -29,7 +29,7 @@ func runKeys(ctx context.Context, e env, args []string) error {
 // open keystore. An act that changes keys (change not empty) is recorded as
 // "key."+change in the ledger before it happens.
 func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *string, args []string, atLeast int, what, change string,
-	f func(ks *local.Keystore, operands []string) error) (err error) {
+	f func(ks keyService, operands []string) error) (err error) {
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *stri
 	if err != nil {
 		return err
 	}
-	ks, err := openKeystore(ctx, c.Keys, change == "create")
+	ks, err := openKeys(ctx, c.Keys, change == "create", newLog(e.stderr))
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func keysCreate(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys create")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	purpose := fs.String("purpose", "", "`PURPOSE` 密钥用途，不可更改 what the key is for; fixed for ever")
-	return withKeystore(ctx, e, fs, cfg, args, 1, "-purpose PURPOSE NAME", "create", func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 1, "-purpose PURPOSE NAME", "create", func(ks keyService, operands []string) error {
 		p, err := keys.ParsePurpose(*purpose)
 		if err != nil {
 			var all []string
@@ -111,7 +111,9 @@ func keysCreate(ctx context.Context, e env, args []string) error {
 		if err != nil {
 			return keyError(err)
 		}
-		fmt.Fprintln(e.stderr, local.Banner)
+		if info.Software {
+			fmt.Fprintln(e.stderr, local.Banner)
+		}
 		printKey(e, info)
 		if info.Live == 0 {
 			fmt.Fprintf(e.stderr, "hint: 此用途需要证书 this purpose needs a certificate: sealgate keys csr -config FILE -subject CN=… %s\n", name)
@@ -124,7 +126,7 @@ func keysList(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys list")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
-	return withKeystore(ctx, e, fs, cfg, args, 0, "", "", func(ks *local.Keystore, _ []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 0, "", "", func(ks keyService, _ []string) error {
 		names, err := ks.List(ctx)
 		if err != nil {
 			return keyError(err)
@@ -188,7 +190,7 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	subject := fs.String("subject", "", "`SUBJECT` 证书主体 subject such as C=CN,O=…,CN=…")
 	out := fs.String("o", "", "`FILE` 输出文件 output file; stdout when left out")
-	return withKeystore(ctx, e, fs, cfg, args, 1, "-subject CN=… NAME", "", func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 1, "-subject CN=… NAME", "", func(ks keyService, operands []string) error {
 		dn, err := parseSubject(*subject)
 		if err != nil {
 			return usage(err, "-subject C=CN,O=省政务服务局,CN=签章人")
@@ -220,7 +222,7 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 func keysInstall(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys install-cert")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
-	return withKeystore(ctx, e, fs, cfg, args, 2, "NAME CERT...", "certificate", func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 2, "NAME CERT...", "certificate", func(ks keyService, operands []string) error {
 		name, err := keyName(operands[0])
 		if err != nil {
 			return err
@@ -254,10 +256,10 @@ func keysInstall(ctx context.Context, e env, args []string) error {
 }
 
 // keysAct is an act on one key that takes nothing but its name.
-func keysAct(ctx context.Context, e env, args []string, action, change string, f func(*local.Keystore, keys.Name) (keys.Info, error)) error {
+func keysAct(ctx context.Context, e env, args []string, action, change string, f func(keyService, keys.Name) (keys.Info, error)) error {
 	fs := newFlags("keys " + action)
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
-	return withKeystore(ctx, e, fs, cfg, args, 1, "NAME", change, func(ks *local.Keystore, operands []string) error {
+	return withKeystore(ctx, e, fs, cfg, args, 1, "NAME", change, func(ks keyService, operands []string) error {
 		name, err := keyName(operands[0])
 		if err != nil {
 			return err
@@ -272,15 +274,15 @@ func keysAct(ctx context.Context, e env, args []string, action, change string, f
 }
 
 func keysRotate(ctx context.Context, e env, args []string) error {
-	return keysAct(ctx, e, args, "rotate", "rotate", func(ks *local.Keystore, n keys.Name) (keys.Info, error) { return ks.Rotate(ctx, n) })
+	return keysAct(ctx, e, args, "rotate", "rotate", func(ks keyService, n keys.Name) (keys.Info, error) { return ks.Rotate(ctx, n) })
 }
 
 func keysDisable(ctx context.Context, e env, args []string) error {
-	return keysAct(ctx, e, args, "disable", "disable", func(ks *local.Keystore, n keys.Name) (keys.Info, error) { return ks.Disable(ctx, n) })
+	return keysAct(ctx, e, args, "disable", "disable", func(ks keyService, n keys.Name) (keys.Info, error) { return ks.Disable(ctx, n) })
 }
 
 func keysDestroy(ctx context.Context, e env, args []string) error {
-	return keysAct(ctx, e, args, "destroy", "destroy", func(ks *local.Keystore, n keys.Name) (keys.Info, error) { return ks.Destroy(ctx, n) })
+	return keysAct(ctx, e, args, "destroy", "destroy", func(ks keyService, n keys.Name) (keys.Info, error) { return ks.Destroy(ctx, n) })
 }
 
 // parseSubject reads C=CN,O=…,CN=…; a backslash escapes a comma.

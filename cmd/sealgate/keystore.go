@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/local"
+	"github.com/sealgate/sealgate/keys/pki"
+	"github.com/sealgate/sealgate/keys/vault"
 )
 
 // loadConfig reads and checks a configuration file. Every problem is an error
@@ -48,16 +51,58 @@ func passphrase(c config.Unlock) ([]byte, error) {
 	return nil, errors.New("配置没有解锁方式 the configuration names no way to unlock the keystore")
 }
 
-// openKeystore opens and unlocks the embedded keystore. With create it is made
-// when it is not there yet. From then on this process leaves no core file and
-// lets no other process of its user look into its memory.
-func openKeystore(ctx context.Context, c *config.Keys, create bool) (*local.Keystore, error) {
+// keyService is where keys live: the embedded store or HashiCorp Vault. Both
+// host the same engine.
+type keyService interface {
+	pki.Life
+	Key(name keys.Name) keys.Key
+	Create(ctx context.Context, name keys.Name, purpose keys.Purpose) (keys.Info, error)
+	Info(ctx context.Context, name keys.Name) (keys.Info, error)
+	List(ctx context.Context) ([]keys.Name, error)
+	Rotate(ctx context.Context, name keys.Name) (keys.Info, error)
+	Disable(ctx context.Context, name keys.Name) (keys.Info, error)
+	Destroy(ctx context.Context, name keys.Name) (keys.Info, error)
+	Close() error
+}
+
+var (
+	_ keyService = (*local.Keystore)(nil)
+	_ keyService = (*vault.Client)(nil)
+)
+
+// openKeys opens the keys that the configuration names. With create an embedded
+// store is made when it is not there yet. From then on this process leaves no
+// core file and lets no other process of its user look into its memory.
+func openKeys(ctx context.Context, c *config.Keys, create bool, log *slog.Logger) (keyService, error) {
 	if c == nil {
 		return nil, usage(errors.New("配置没有密钥库 the configuration has no section keys"))
 	}
 	if err := local.HardenProcess(); err != nil {
 		return nil, undecided(err)
 	}
+	if c.Vault != nil {
+		return openVault(c.Vault, log)
+	}
+	return openKeystore(ctx, c, create)
+}
+
+// openVault connects to Vault. It answers at once; what Vault says is known
+// with the first use.
+func openVault(c *config.Vault, log *slog.Logger) (keyService, error) {
+	var login vault.Login = vault.TokenFile(c.Token)
+	if c.RoleID != "" {
+		login = &vault.AppRole{RoleID: c.RoleID, SecretIDFile: c.SecretID, WrappedSecretIDFile: c.WrappedSecretID}
+	}
+	client, err := vault.Open(vault.Config{Addresses: c.Addresses, Mount: c.Mount, Namespace: c.Namespace, CAFile: c.CA, Login: login,
+		SignTimeout: time.Duration(c.SignTimeout), Logger: log})
+	if err != nil {
+		return nil, usage(err)
+	}
+	return client, nil
+}
+
+// openKeystore opens and unlocks the embedded keystore.
+func openKeystore(ctx context.Context, c *config.Keys, create bool) (keyService, error) {
 	secret, err := passphrase(c.Unlock)
 	if err != nil {
 		return nil, usage(err)

@@ -154,7 +154,7 @@ func openCabinet(ctx context.Context, s *site, verifier *seal.Verifier) (*server
 	return cabinet, nil
 }
 
-func pinned(ctx context.Context, ks *local.Keystore, name string, version int) (*keys.Pinned, error) {
+func pinned(ctx context.Context, ks keyService, name string, version int) (*keys.Pinned, error) {
 	n, err := keys.ParseName(name)
 	if err != nil {
 		return nil, keyError(err)

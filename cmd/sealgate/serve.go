@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 
+	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/keys/local"
 )
 
@@ -33,12 +34,19 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	fmt.Fprintln(e.stderr, local.Banner)
+	showBanner(e.stderr, c)
 	r, err := startRoles(ctx, s, logs, nil)
 	if err != nil {
 		return err
 	}
 	return r.wait(ctx)
+}
+
+// showBanner says aloud that keys of the embedded store are software keys.
+func showBanner(w io.Writer, c *config.File) {
+	if c.Keys.Vault == nil {
+		fmt.Fprintln(w, local.Banner)
+	}
 }
 
 // newLog is the process's log: text on stderr. Nothing of a request's content

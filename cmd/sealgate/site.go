@@ -129,7 +129,7 @@ func readPolicy(dir string) (map[string]string, error) {
 type site struct {
 	*parts
 	config   *config.File
-	keys     *local.Keystore
+	keys     keyService
 	secrets  *local.Secrets
 	ledger   *audit.Ledger
 	refusals *audit.Refusals
@@ -147,10 +147,11 @@ func openSite(ctx context.Context, c *config.File, log *slog.Logger) (_ *site, e
 	if s.parts, err = loadParts(ctx, c, log); err != nil {
 		return nil, err
 	}
-	if s.keys, err = openKeystore(ctx, c.Keys, false); err != nil {
+	if s.keys, err = openKeys(ctx, c.Keys, false, log); err != nil {
 		return nil, err
 	}
-	s.secrets = local.NewSecrets(s.keys)
+	embedded, _ := s.keys.(*local.Keystore) // with Vault there are no local: secrets
+	s.secrets = local.NewSecrets(embedded)
 	if err := s.openLedger(ctx); err != nil {
 		return nil, err
 	}
