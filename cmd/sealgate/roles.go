@@ -22,7 +22,6 @@ import (
 	"github.com/sealgate/sealgate/internal/httpserve"
 	"github.com/sealgate/sealgate/internal/identity"
 	"github.com/sealgate/sealgate/keys"
-	"github.com/sealgate/sealgate/keys/local"
 	"github.com/sealgate/sealgate/seal"
 	"github.com/sealgate/sealgate/seal/server"
 )
