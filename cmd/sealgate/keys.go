@@ -79,6 +79,13 @@ func recordKeyChange(ctx context.Context, e env, s *site, change, name string) e
 	if _, err := s.ledger.Append(ctx, record); err != nil {
 		return undecided(err, "账本不可写，未改动密钥 the ledger cannot be written: no key was changed")
 	}
+	// Closed before the act: the last checkpoint is signed by the key as it is,
+	// also when the act is on that very key.
+	err = s.ledger.Close()
+	s.ledger = nil
+	if err != nil {
+		return undecided(err)
+	}
 	return nil
 }
 
