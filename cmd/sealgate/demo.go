@@ -2,22 +2,26 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/internal/demo"
 	"github.com/sealgate/sealgate/internal/durable"
 	"github.com/sealgate/sealgate/internal/store"
+	"github.com/sealgate/sealgate/keys/vault"
 	"github.com/sealgate/sealgate/seal/stamp"
 )
 
 type demoArgs struct {
-	dir, doc, addr string
-	tour           bool
+	dir, doc, addr, vault, ceremony string
+	tour                            bool
 }
 
 // runDemo runs gateway, seal service and sample departments on loopback, from a
@@ -57,8 +61,16 @@ func (a *demoArgs) run(ctx context.Context, e env, document []byte) (err error) 
 		return err
 	}
 	defer stopUpstreams()
-	site, err := demo.Prepare(ctx, or2(a.dir, "demo"), demo.Options{Gateway: open.addr("gateway"), Sealer: open.addr("sealer"), Admin: open.addr("admin"),
-		Upstreams: upstreams, At: started.Truncate(time.Second)})
+	options := demo.Options{Gateway: open.addr("gateway"), Sealer: open.addr("sealer"), Admin: open.addr("admin"),
+		Upstreams: upstreams, At: started.Truncate(time.Second)}
+	var maker keyService
+	if a.vault != "" {
+		if maker, err = a.ceremonyKeys(&options); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, maker.Close()) }()
+	}
+	site, err := demo.Prepare(ctx, or2(a.dir, "demo"), options)
 	if err != nil {
 		return prepareError(err)
 	}
@@ -76,7 +88,10 @@ func (a *demoArgs) run(ctx context.Context, e env, document []byte) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := makeDemoSeal(ctx, s, site); err != nil {
+	if maker == nil {
+		maker = s.keys
+	}
+	if err := makeDemoSeal(ctx, s, maker, site); err != nil {
 		return err
 	}
 	r, err := startRoles(ctx, s, logs, open)
@@ -122,12 +137,17 @@ func parseDemoArgs(args []string) (*demoArgs, []byte, error) {
 	fs.BoolVar(&a.tour, "tour", false, "走完全部步骤后结束 run the whole story and stop")
 	fs.StringVar(&a.doc, "doc", "", "`FILE` 一并盖章的 OFD an OFD that the tour seals too")
 	fs.StringVar(&a.addr, "addr", "", "`HOST:PORT` 网关的本机地址 address of the gateway, on loopback")
+	fs.StringVar(&a.vault, "vault", "", "`FILE` 密钥在 Vault 中：服务所用的连接 keys in Vault: how the roles reach it (keys.vault of a configuration)")
+	fs.StringVar(&a.ceremony, "ceremony", "", "`FILE` 与 -vault 同用：制钥仪式所用的连接 with -vault: how the key ceremony reaches it")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(operands) > 0 {
 		return nil, nil, usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[0]))
+	}
+	if (a.vault == "") != (a.ceremony == "") {
+		return nil, nil, usage(errors.New("-vault 与 -ceremony 同用 go together"))
 	}
 	if err := loopbackOnly(a.addr); err != nil {
 		return nil, nil, err
@@ -145,8 +165,56 @@ func parseDemoArgs(args []string) (*demoArgs, []byte, error) {
 	return a, document, nil
 }
 
+// ceremonyKeys reads how the roles and how the key ceremony reach Vault.
+func (a *demoArgs) ceremonyKeys(o *demo.Options) (keyService, error) {
+	service, err := readVault(a.vault)
+	if err != nil {
+		return nil, err
+	}
+	ceremony, err := readVault(a.ceremony)
+	if err != nil {
+		return nil, err
+	}
+	// JSON is YAML's flow form, and quotes every value.
+	line, err := json.Marshal(map[string]any{"addresses": service.Addresses, "mount": or2(service.Mount, vault.DefaultMount),
+		"role_id": service.RoleID, "secret_id": service.SecretID})
+	if err != nil {
+		return nil, usage(err)
+	}
+	maker, err := openVault(ceremony, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	o.Vault, o.Ceremony = string(line), maker
+	return maker, nil
+}
+
+// readVault reads the members of keys.vault from a file of their own. Paths are
+// relative to its folder.
+func readVault(path string) (*config.Vault, error) {
+	doc, err := config.ReadFile(path)
+	if err != nil {
+		return nil, usage(err)
+	}
+	var v config.Vault
+	if err := doc.Decode(&v); err != nil {
+		return nil, usage(err)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, usage(err)
+	}
+	for _, p := range []*string{&v.CA, &v.SecretID, &v.WrappedSecretID, &v.Token} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	return &v, nil
+}
+
 // makeDemoSeal makes the office's seal when the demo runs for the first time.
-func makeDemoSeal(ctx context.Context, s *site, d *demo.Site) error {
+// The maker's key may be reached in another way than the service's own.
+func makeDemoSeal(ctx context.Context, s *site, maker keyService, d *demo.Site) error {
 	if _, err := s.store.Seal(ctx, demo.SealName); !errors.Is(err, store.ErrUnknown) {
 		if err != nil {
 			return undecided(err)
@@ -160,7 +228,7 @@ func makeDemoSeal(ctx context.Context, s *site, d *demo.Site) error {
 	}
 	from := d.Options.At
 	made, err := newSeal{name: demo.SealName, id: demo.SealID, title: demo.OfficeName, makerKey: "maker", key: demo.SealName, picture: picture,
-		width: spec.Diameter, height: spec.Diameter, from: from, till: from.AddDate(3, 0, 0)}.make(ctx, s)
+		width: spec.Diameter, height: spec.Diameter, from: from, till: from.AddDate(3, 0, 0)}.make(ctx, s, maker)
 	if err != nil {
 		return err
 	}

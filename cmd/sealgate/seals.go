@@ -40,12 +40,13 @@ type newSeal struct {
 }
 
 // make builds the seal, has the maker sign it, stores it and records it.
-func (n newSeal) make(ctx context.Context, s *site) (*store.Seal, error) {
-	maker, err := pinnedLive(ctx, s, n.makerKey)
+// The maker's key is asked of makers, the signer's of the site's own keys.
+func (n newSeal) make(ctx context.Context, s *site, makers keyService) (*store.Seal, error) {
+	maker, err := pinnedLive(ctx, makers, n.makerKey)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := pinnedLive(ctx, s, n.key)
+	signer, err := pinnedLive(ctx, s.keys, n.key)
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +69,12 @@ func (n newSeal) make(ctx context.Context, s *site) (*store.Seal, error) {
 	return &out, nil
 }
 
-func pinnedLive(ctx context.Context, s *site, name string) (*keys.Pinned, error) {
+func pinnedLive(ctx context.Context, ks keyService, name string) (*keys.Pinned, error) {
 	n, err := keys.ParseName(name)
 	if err != nil {
 		return nil, keyError(err)
 	}
-	p, err := keys.PinLive(ctx, s.keys.Key(n))
+	p, err := keys.PinLive(ctx, ks.Key(n))
 	if err != nil {
 		return nil, keyError(fmt.Errorf("key %s: %w", name, err))
 	}
@@ -133,7 +134,7 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
 	n.from = time.Now().Truncate(time.Second)
 	n.till = n.from.AddDate(*years, 0, 0)
-	made, err := n.make(ctx, s)
+	made, err := n.make(ctx, s, s.keys)
 	if err != nil {
 		return err
 	}

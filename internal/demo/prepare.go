@@ -45,6 +45,19 @@ type Options struct {
 	Gateway, Sealer, Admin string
 	Upstreams              map[string]string // base URL of each of Providers
 	At                     time.Time
+
+	// Ceremony makes and certifies the keys in Vault; nil: the embedded
+	// keystore does, in the demo's folder. Vault is the section keys.vault with
+	// which the roles then use them: one line of YAML, paths absolute.
+	Ceremony KeyStore
+	Vault    string
+}
+
+// KeyStore is a place where the story's keys can be made and certified.
+type KeyStore interface {
+	pki.Life
+	Key(name keys.Name) keys.Key
+	Create(ctx context.Context, name keys.Name, purpose keys.Purpose) (keys.Info, error)
 }
 
 // Site is a prepared demo: a folder that `sealgate serve` could run.
@@ -170,24 +183,15 @@ func (s *Site) clear() error {
 
 // establish makes everything that lasts.
 func (s *Site) establish(ctx context.Context) error {
-	secret := make([]byte, 24)
-	if _, err := rand.Read(secret); err != nil {
+	if s.Options.Ceremony != nil {
+		if err := s.certify(ctx, s.Options.Ceremony); err != nil {
+			return err
+		}
+	} else if err := s.embedded(ctx); err != nil {
 		return err
 	}
-	pass := base64.RawURLEncoding.AppendEncode(nil, secret)
-	if err := durable.WriteFile(s.Path(unlockFile), pass, durable.Private); err != nil {
-		return err
-	}
-	ks, err := local.Create(ctx, s.Path("keys"), pass, local.Options{})
-	if err != nil {
-		return err
-	}
-	defer ks.Close()
-	if err := s.certify(ctx, ks); err != nil {
-		return err
-	}
-	for _, name := range []keys.Name{"pseudonym", "subject-index"} {
-		if err := ks.CreateSecret(ctx, name); err != nil {
+	for _, name := range []string{"pseudonym", "subject-index"} {
+		if err := s.secret(name); err != nil {
 			return err
 		}
 	}
@@ -214,9 +218,35 @@ func (s *Site) establish(ctx context.Context) error {
 	return durable.WriteFile(s.Path(PermitFile), permit, 0o644)
 }
 
+// embedded makes the keys in a keystore in the demo's folder.
+func (s *Site) embedded(ctx context.Context) error {
+	random := make([]byte, 24)
+	if _, err := rand.Read(random); err != nil {
+		return err
+	}
+	pass := base64.RawURLEncoding.AppendEncode(nil, random)
+	if err := durable.WriteFile(s.Path(unlockFile), pass, durable.Private); err != nil {
+		return err
+	}
+	ks, err := local.Create(ctx, s.Path("keys"), pass, local.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.certify(ctx, ks), ks.Close())
+}
+
+// secret writes 32 random bytes that only this user may read.
+func (s *Site) secret(name string) error {
+	random := make([]byte, local.SecretSize)
+	if _, err := rand.Read(random); err != nil {
+		return err
+	}
+	return durable.WriteFile(s.Path(name+".secret"), base64.StdEncoding.AppendEncode(nil, random), durable.Private)
+}
+
 // certify makes the keys and certificates of the story: root, maker CA, signer
 // CA, maker, signer, and the ledger's checkpoint key.
-func (s *Site) certify(ctx context.Context, ks *local.Keystore) error {
+func (s *Site) certify(ctx context.Context, ks KeyStore) error {
 	for name, purpose := range map[keys.Name]keys.Purpose{"root": keys.CA, "maker-ca": keys.CA, "signer-ca": keys.CA,
 		"maker": keys.SealMaker, SealName: keys.Seal, "checkpoint": keys.Checkpoint} {
 		if _, err := ks.Create(ctx, name, purpose); err != nil {
