@@ -14,6 +14,9 @@ import (
 type Sealed struct {
 	Document []byte
 	Report   *Report // of the document, as a stranger would get it
+	// TimestampError says why the document carries no timestamp although the
+	// Sealer has a Timestamper; nil when it carries one, or none was wanted.
+	TimestampError error
 }
 
 var (
@@ -21,6 +24,8 @@ var (
 	errOrder  = errors.New("this sealing is not signed yet")
 	errGap    = errors.New("the signature leaves a file unprotected")
 	errAbsent = errors.New("the new signature is not in the result")
+
+	errUnstamped = errors.New("the timestamp in the result does not count")
 )
 
 // rehearse seals with a key that exists only here and verifies the result. One
@@ -34,7 +39,7 @@ func (p *Prepared) rehearse(ctx context.Context) error {
 	if err != nil {
 		return refuse(CodeSealSelfCheck, err, "无法完成自检", "the self-check cannot be made")
 	}
-	_, err = p.assemble(ctx, sig, codeSigValue)
+	_, err = p.assemble(ctx, sig, nil, codeSigValue)
 	return err
 }
 
@@ -59,8 +64,9 @@ func (p *Prepared) Sign(ctx context.Context, signer Signer) error {
 	return nil
 }
 
-// Finish puts the sealed document together and verifies it from its bytes. It
-// returns no document that does not verify.
+// Finish has the signature stamped when the Sealer is set up for that, puts the
+// sealed document together and verifies it from its bytes. It returns no
+// document that does not verify.
 func (p *Prepared) Finish(ctx context.Context) (*Sealed, error) {
 	switch p.state {
 	case spent:
@@ -69,17 +75,26 @@ func (p *Prepared) Finish(ctx context.Context) (*Sealed, error) {
 		return nil, refuse(CodeSealApproval, errOrder, "该次用印尚未签名", "the sealing is not signed yet")
 	}
 	p.state = spent
-	return p.assemble(ctx, p.sig, "")
+	token, missing, err := p.timestamp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := p.assemble(ctx, p.sig, token, "")
+	if err != nil {
+		return nil, err
+	}
+	sealed.TimestampError = missing
+	return sealed, nil
 }
 
 // assemble writes the document with a signature value and verifies it. No check
 // of any signature may fail, except the given code on the new one; the new one
 // must be shown on its page, name its own place, and protect everything.
-func (p *Prepared) assemble(ctx context.Context, sig []byte, expected string) (*Sealed, error) {
+func (p *Prepared) assemble(ctx context.Context, sig, token []byte, expected string) (*Sealed, error) {
 	selfCheck := func(cause error) error {
 		return refuse(CodeSealSelfCheck, cause, "成品没有通过自检验证，未输出任何文件", "the sealed document does not verify; nothing was written")
 	}
-	value, err := ses.AssembleSignature(p.tbs, p.cert, sig, nil)
+	value, err := ses.AssembleSignature(p.tbs, p.cert, sig, token)
 	if err != nil {
 		return nil, selfCheck(err)
 	}
@@ -108,6 +123,9 @@ func (p *Prepared) assemble(ctx context.Context, sig []byte, expected string) (*
 		case c.Outcome == Fail, c.Code == codePropertyPath, c.Code == ofd.CodeStampPage, c.Code == ofd.CodeStampOffPage:
 			return nil, selfCheck(&checkError{c})
 		}
+	}
+	if token != nil && mine.TimeSource != TimeStamped {
+		return nil, selfCheck(errUnstamped)
 	}
 	if mine.Coverage != Whole {
 		return nil, selfCheck(errGap)

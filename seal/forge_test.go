@@ -143,7 +143,9 @@ func newWorld(t testing.TB) *world { return newSeededWorld(t, "") }
 // workers are other processes.
 func newSeededWorld(t testing.TB, seed string) *world {
 	w := &world{t: t, seed: seed}
-	w.root = w.issue(nil, "根", func(x *gm.Template) { x.IsCA, x.MaxPathLen, x.KeyUsage = true, 0, gm.KeyUsageCertSign })
+	w.root = w.issue(nil, "根", func(x *gm.Template) {
+		x.IsCA, x.MaxPathLen, x.KeyUsage = true, 0, gm.KeyUsageCertSign|gm.KeyUsageCRLSign
+	})
 	w.maker, w.signer = w.issue(w.root, "制章人"), w.issue(w.root, "签章人")
 	var err error
 	if w.anchors, err = trust.New(trust.Anchor{Cert: w.root.Certificate, Roles: trust.Maker | trust.Signer}); err != nil {
@@ -216,6 +218,7 @@ type sealing struct {
 	xml      func(string) string         // of Signature.xml, before signing
 	lock     bool                        // reference Signatures.xml
 	cms      bool                        // Type="Sign", GB/T 35275
+	stamp    func(sig []byte) []byte     // timestamp token
 }
 
 // apply adds a signature to d, as Sign_n of the first document.
@@ -283,7 +286,15 @@ func (w *world) signedValue(xml string, s sealing) []byte {
 		sign = func(m []byte) ([]byte, error) { return s.value(m), nil }
 	}
 	if s.cms {
-		return w.must(gm.CreateSignedData(gm.SignedDataTemplate{Document: []byte(xml), Certificates: []*gm.Certificate{s.signer.Certificate}, SigningTime: s.at}, sign))
+		der := w.must(gm.CreateSignedData(gm.SignedDataTemplate{Document: []byte(xml), Certificates: []*gm.Certificate{s.signer.Certificate}, SigningTime: s.at}, sign))
+		if s.stamp != nil {
+			parsed, err := gm.ParseSignedData(der)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			der = withUnsignedAttribute(w.t, der, s.stamp(parsed.Signature))
+		}
+		return der
 	}
 	parsed, err := ses.ParseSeal(s.seal)
 	if err != nil {
@@ -295,5 +306,10 @@ func (w *world) signedValue(xml string, s sealing) []byte {
 		s.tbs(&tbs)
 	}
 	der := w.must(tbs.Marshal())
-	return w.must(ses.AssembleSignature(der, s.signer.Raw, w.must(sign(der)), nil))
+	sig := w.must(sign(der))
+	var token []byte
+	if s.stamp != nil {
+		token = s.stamp(sig)
+	}
+	return w.must(ses.AssembleSignature(der, s.signer.Raw, sig, token))
 }

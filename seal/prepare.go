@@ -55,6 +55,9 @@ func (p *Prepared) TBS() []byte { return bytes.Clone(p.tbs) }
 // the purpose and thrown away, and runs the Verifier over the result, so that a
 // fault shows before a real signature exists. Errors are *Error, or that of ctx.
 func (s *Sealer) Prepare(ctx context.Context, r Request) (*Prepared, error) {
+	if s.required && s.timestamps == nil {
+		return nil, refuseTimestamp(errNoAuthority)
+	}
 	document := bytes.Clone(r.Document) // nobody else can change it from here on
 	pkg, problems := ofd.Open(document)
 	if pkg == nil || len(pkg.Bodies) == 0 || pkg.Bodies[0].Document == nil {

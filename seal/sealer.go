@@ -18,12 +18,29 @@ type Signer interface {
 	SignTBS(ctx context.Context, tbs []byte) (sig []byte, err error)
 }
 
+// Timestamper has signature values stamped by a timestamp authority.
+type Timestamper interface {
+	// Stamp returns a DER token (RFC 3161, GM/T 0033) over the SM3 of sigValue.
+	// It bounds its own time. The Sealer verifies what it returns, so a
+	// Timestamper that answers with rubbish does no more harm than one that
+	// fails. It must be safe for concurrent use.
+	Stamp(ctx context.Context, sigValue []byte) (token []byte, err error)
+}
+
 // SealerConfig configures a Sealer.
 type SealerConfig struct {
 	// Verifier judges the signatures that a document already has, and the result.
 	// With nil a Verifier without anchors does: trust is then indeterminate, which
-	// keeps nobody from sealing, and everything else is judged.
+	// keeps nobody from sealing, and everything else is judged. Timestamps need
+	// one whose anchors include the authority in the role TSA: a token that it
+	// does not verify in every respect is never written.
 	Verifier *Verifier
+	// Timestamps stamps every new signature; nil writes none.
+	Timestamps Timestamper
+	// RequireTimestamp refuses to seal without a timestamp. When it is not set, a
+	// failing authority leads to a seal without one, and Sealed.TimestampError
+	// says why.
+	RequireTimestamp bool
 	// Provider is written into every signature; the name is required by the
 	// standard and defaults to "Sealgate".
 	Provider ofd.Provider
@@ -39,13 +56,15 @@ type SealerConfig struct {
 //
 // A Sealer is safe for concurrent use; a Prepared is used by one goroutine.
 type Sealer struct {
-	verifier *Verifier
-	provider ofd.Provider
+	verifier   *Verifier
+	provider   ofd.Provider
+	timestamps Timestamper
+	required   bool
 }
 
 // NewSealer returns a Sealer.
 func NewSealer(c SealerConfig) *Sealer {
-	s := &Sealer{verifier: c.Verifier, provider: c.Provider}
+	s := &Sealer{verifier: c.Verifier, provider: c.Provider, timestamps: c.Timestamps, required: c.RequireTimestamp}
 	if s.verifier == nil {
 		s.verifier = NewVerifier(VerifierConfig{})
 	}
@@ -76,10 +95,12 @@ const (
 	CodeSealKey       = "SG-SEAL-KEY"              // the key does not belong to the signer's certificate
 	CodeSealSelfCheck = "SG-SEAL-SELFCHECK"        // the result did not verify
 	CodeSealApproval  = "SG-SEAL-APPROVAL"         // a Prepared was used twice or out of order
+	CodeSealTimestamp = "SG-STOP-TIMESTAMP"        // a timestamp is required and cannot be had, or what came is none
 )
 
 // Error is a refusal to seal. Nothing was written, and unless Code is
-// SG-SEAL-KEY or SG-SEAL-SELFCHECK after Sign, no key was asked.
+// SG-SEAL-KEY, SG-SEAL-SELFCHECK or SG-STOP-TIMESTAMP after Sign, no key was
+// asked.
 type Error struct {
 	code   string
 	zh, en string

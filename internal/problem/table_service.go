@@ -54,6 +54,8 @@ func stopEntries() []Entry {
 			"无法确认随机数是否使用过，因此拒绝", "Whether the nonce was used before cannot be told, therefore the call is refused", "稍后用新的随机数重试", "try again with a fresh nonce"},
 		{"SG-STOP-SECRETS", 503, 5, "密钥材料不可用", "Secrets unavailable",
 			"无法取得验证或脱敏所需的密钥材料，因此拒绝", "A secret that verifying or masking needs cannot be had, therefore the call is refused", "联系系统管理员", "contact the administrator"},
+		{"SG-STOP-TIMESTAMP", 503, 10, "无法取得时间戳", "No timestamp",
+			"必须加盖时间戳，但无法取得有效的时间戳，因此没有用印", "A timestamp is required and no valid one can be had, therefore nothing was sealed", "稍后重试，或联系系统管理员", "try again later, or contact the administrator"},
 		{"SG-STOP-STATE", 503, 5, "状态存储不可用", "State store unavailable",
 			"状态存储无法读写", "The state store cannot be read or written", "联系系统管理员", "contact the administrator"},
 	}
