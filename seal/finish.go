@@ -83,7 +83,9 @@ func (p *Prepared) Finish(ctx context.Context) (*Sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed.TimestampError = missing
+	if sealed.TimestampError = missing; missing != nil && p.sealer.unstamped != nil {
+		p.sealer.unstamped(p.binding, missing)
+	}
 	return sealed, nil
 }
 

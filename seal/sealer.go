@@ -41,6 +41,9 @@ type SealerConfig struct {
 	// failing authority leads to a seal without one, and Sealed.TimestampError
 	// says why.
 	RequireTimestamp bool
+	// OnUnstamped is told when a document was sealed without the timestamp that
+	// was wished for, and why. It must not block. nil tells nobody.
+	OnUnstamped func(b Binding, why error)
 	// Provider is written into every signature; the name is required by the
 	// standard and defaults to "Sealgate".
 	Provider ofd.Provider
@@ -60,11 +63,12 @@ type Sealer struct {
 	provider   ofd.Provider
 	timestamps Timestamper
 	required   bool
+	unstamped  func(Binding, error)
 }
 
 // NewSealer returns a Sealer.
 func NewSealer(c SealerConfig) *Sealer {
-	s := &Sealer{verifier: c.Verifier, provider: c.Provider, timestamps: c.Timestamps, required: c.RequireTimestamp}
+	s := &Sealer{verifier: c.Verifier, provider: c.Provider, timestamps: c.Timestamps, required: c.RequireTimestamp, unstamped: c.OnUnstamped}
 	if s.verifier == nil {
 		s.verifier = NewVerifier(VerifierConfig{})
 	}

@@ -175,19 +175,41 @@ type RevocationList struct {
 	Signature    []byte
 }
 
+// ListTemplate is what CreateList writes.
+type ListTemplate struct {
+	Number                 *big.Int
+	ThisUpdate, NextUpdate time.Time
+	Revoked                []RevokedEntry
+	// KeepsExpired promises that certificates which ended after this time stay
+	// on the list (expiredCertsOnCRL), so that it tells about the past too. The
+	// zero time promises nothing.
+	KeepsExpired time.Time
+}
+
 // CreateRevocationList makes a revocation list of issuer, signed through sign.
 func CreateRevocationList(number *big.Int, thisUpdate, nextUpdate time.Time, revoked []RevokedEntry, issuer *Certificate, sign SignFunc) (*RevocationList, error) {
+	return CreateList(ListTemplate{Number: number, ThisUpdate: thisUpdate, NextUpdate: nextUpdate, Revoked: revoked}, issuer, sign)
+}
+
+// CreateList makes a revocation list of issuer, signed through sign. The result
+// is read back and verified before it is returned.
+func CreateList(l ListTemplate, issuer *Certificate, sign SignFunc) (*RevocationList, error) {
 	p, err := smx509.ParseCertificate(issuer.Raw)
 	if err != nil {
 		return nil, fmt.Errorf("read issuer certificate: %w", err)
 	}
-	t := &smx509.RevocationList{Number: number, ThisUpdate: thisUpdate.UTC(), NextUpdate: nextUpdate.UTC(), SignatureAlgorithm: smx509.SM2WithSM3}
-	for _, r := range revoked {
+	t := &smx509.RevocationList{Number: l.Number, ThisUpdate: l.ThisUpdate.UTC(), NextUpdate: l.NextUpdate.UTC(), SignatureAlgorithm: smx509.SM2WithSM3}
+	if !l.KeepsExpired.IsZero() {
+		value, err := generalizedTime(l.KeepsExpired)
+		if err != nil {
+			return nil, fmt.Errorf("create revocation list: expiredCertsOnCRL: %w", err)
+		}
+		t.ExtraExtensions = []pkix.Extension{{Id: oidExpiredCertsOn, Value: value}}
+	}
+	for _, r := range l.Revoked {
 		e := smx509.RevocationListEntry{SerialNumber: r.Serial, RevocationTime: r.At.UTC(), ReasonCode: r.Reason}
 		if !r.Invalid.IsZero() {
-			var b cryptobyte.Builder
-			b.AddASN1GeneralizedTime(r.Invalid.UTC())
-			value, err := b.Bytes()
+			value, err := generalizedTime(r.Invalid)
 			if err != nil {
 				return nil, fmt.Errorf("create revocation list: invalidityDate: %w", err)
 			}
@@ -200,6 +222,12 @@ func CreateRevocationList(number *big.Int, thisUpdate, nextUpdate time.Time, rev
 		return nil, fmt.Errorf("create revocation list: %w", err)
 	}
 	return ParseRevocationList(der, issuer)
+}
+
+func generalizedTime(t time.Time) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1GeneralizedTime(t.UTC())
+	return b.Bytes()
 }
 
 // ParseRevocationList reads a revocation list and checks that issuer signed it.
