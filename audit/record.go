@@ -88,6 +88,7 @@ type Record struct {
 	Outcome   Outcome
 	Code      string // SG-…, or a code of a verification report
 	Decision  Decision
+	Key       KeyUse // of a seal.* record: whose signature it is about
 	Five      Five
 
 	// Subject holds what SubjectIndex made of the identifiers seen, at most
@@ -116,6 +117,14 @@ type Actor struct {
 
 // Object is what it was done to.
 type Object struct{ Kind, ID string }
+
+// KeyUse names the key behind a record. Software marks a key that a program
+// keeps, not Vault or a certified module: what it signs has no legal force.
+type KeyUse struct {
+	Name     string
+	Software bool
+	Version  Number
+}
 
 // Decision names the policy decision behind a record.
 type Decision struct {
@@ -169,6 +178,9 @@ func (r *Record) check() error {
 			return fmt.Errorf("%s without outcome", r.Type)
 		}
 	}
+	if r.Key != (KeyUse{}) && r.Key.Name == "" {
+		return fmt.Errorf("key without name")
+	}
 	if r.Code != "" {
 		if err := checkCode(r.Code); err != nil {
 			return err
@@ -183,6 +195,7 @@ func (r *Record) check() error {
 		max   int
 	}{
 		{"request_id", r.RequestID, maxName},
+		{"key.name", r.Key.Name, maxName},
 		{"decision.id", r.Decision.ID, maxName}, {"decision.revision", r.Decision.Revision, maxName},
 		{"five.org", r.Five.Org, maxValue}, {"five.operator", r.Five.Operator, maxValue}, {"five.item", r.Five.Item, maxValue},
 		{"five.biz", r.Five.Biz, maxValue}, {"five.purpose", r.Five.Purpose, maxValue},
@@ -195,7 +208,7 @@ func (r *Record) check() error {
 		name  string
 		value Number
 	}{
-		{"subject_more", r.SubjectMore}, {"rows", r.Rows}, {"bytes", r.Bytes}, {"ms", r.Ms},
+		{"key.version", r.Key.Version}, {"subject_more", r.SubjectMore}, {"rows", r.Rows}, {"bytes", r.Bytes}, {"ms", r.Ms},
 		{"upstream.status", r.Upstream.Status}, {"upstream.ms", r.Upstream.Ms}, {"fields.dropped", r.Fields.Dropped},
 	} {
 		if err := checkNumber(f.name, f.value); err != nil {

@@ -75,6 +75,12 @@ func appendRecordHead(b []byte, r *Record) []byte {
 		b = appendText(b, "org", f.Org)
 		b = append(appendText(b, "purpose", f.Purpose), '}')
 	}
+	if k := &r.Key; *k != (KeyUse{}) {
+		b = append(appendMember(b, "key"), '{')
+		b = appendText(b, "name", k.Name)
+		b = strconv.AppendBool(appendMember(b, "software"), k.Software)
+		b = append(appendNumber(b, "version", k.Version), '}')
+	}
 	b = appendNumber(b, "ms", r.Ms)
 	b = appendText(b, "node", r.Node)
 	if o := &r.Object; *o != (Object{}) {
@@ -177,6 +183,16 @@ func readRecord(in *reader) (r Record) {
 		in.open()
 		r.Five = Five{Biz: in.optional("biz"), Item: in.optional("item"), Operator: in.optional("operator"),
 			Org: in.optional("org"), Purpose: in.optional("purpose")}
+		in.close()
+	}
+	if in.member("key") {
+		in.open()
+		r.Key.Name = in.required("name")
+		if !in.member("software") {
+			in.fail("member software is missing")
+		}
+		r.Key.Software = in.boolean()
+		r.Key.Version = in.number("version")
 		in.close()
 	}
 	r.Ms = in.number("ms")

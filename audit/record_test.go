@@ -20,6 +20,7 @@ func fullRecord() Record {
 	r.SubjectMore = N(0)
 	r.Counts = []Count{{"SG-AUTHN-TIME", 3}, {"SG-HTTP-LINE", 1}}
 	r.Object.ID = `a"b\c<d>&e` + "\u2028省"
+	r.Key = KeyUse{Name: "seal-rs", Software: true, Version: N(2)}
 	return r
 }
 
@@ -31,6 +32,7 @@ func TestCanonicalRecordIsThisText(t *testing.T) {
 		`"counts":{"SG-AUTHN-TIME":3,"SG-HTTP-LINE":1},"decision":{"cached":true,"id":"d-1","revision":"r1"},` +
 		`"fields":{"dropped":3,"masked":["data.idCard"],"shown":["data.name"]},` +
 		`"five":{"biz":"B1","item":"11220000013544541J3000117002011","operator":"op1","org":"11220000013544541J","purpose":"benefit"},` +
+		`"key":{"name":"seal-rs","software":true,"version":2},` +
 		`"ms":7,"node":"gw1","object":{"id":"a\"b\\c<d>&e` + "\u2028省" + `","kind":"interface"},"outcome":"ok","request_id":"req-000001","rows":1,"seq":42,` +
 		`"subject":["` + r.Subject[0] + `"],"subject_more":0,"time":"2027-03-03T21:06:07.000000080Z","type":"call.outcome","upstream":{"ms":5,"status":200},"v":1}`
 	if string(got) != want {

@@ -142,32 +142,33 @@ func openCabinet(ctx context.Context, s *site, verifier *seal.Verifier) (*server
 		return nil, undecided(err)
 	}
 	for _, stored := range all {
-		signer, err := pinned(ctx, s.keys, stored.KeyName, stored.KeyVersion)
+		signer, software, err := pinned(ctx, s.keys, stored.KeyName, stored.KeyVersion)
 		if err != nil {
 			return nil, err
 		}
-		if err := cabinet.Put(server.Holding{Name: stored.Name, Seal: stored.ESL, SignerCert: stored.Certificate, Signer: signer}); err != nil {
+		key := audit.KeyUse{Name: stored.KeyName, Software: software, Version: audit.N(int64(stored.KeyVersion))}
+		if err := cabinet.Put(server.Holding{Name: stored.Name, Seal: stored.ESL, SignerCert: stored.Certificate, Signer: signer, Key: key}); err != nil {
 			return nil, no(fmt.Errorf("印章 seal %s: %w", stored.Name, err))
 		}
 	}
 	return cabinet, nil
 }
 
-func pinned(ctx context.Context, ks keyService, name string, version int) (*keys.Pinned, error) {
+// pinned returns one version of a key, and whether it is a software key.
+func pinned(ctx context.Context, ks keyService, name string, version int) (p *keys.Pinned, software bool, err error) {
 	n, err := keys.ParseName(name)
 	if err != nil {
-		return nil, keyError(err)
+		return nil, false, keyError(err)
 	}
 	key := ks.Key(n)
 	info, err := key.Info(ctx)
 	if err != nil {
-		return nil, keyError(fmt.Errorf("key %s: %w", name, err))
+		return nil, false, keyError(fmt.Errorf("key %s: %w", name, err))
 	}
-	p, err := keys.Pin(key, info, version)
-	if err != nil {
-		return nil, keyError(fmt.Errorf("key %s: %w", name, err))
+	if p, err = keys.Pin(key, info, version); err != nil {
+		return nil, false, keyError(fmt.Errorf("key %s: %w", name, err))
 	}
-	return p, nil
+	return p, info.Software, nil
 }
 
 func (r *roles) admin() http.Handler {

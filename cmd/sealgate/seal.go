@@ -155,6 +155,7 @@ func (a *sealArgs) local(ctx context.Context, document []byte) (_ []byte, err er
 		_, appendErr := s.ledger.Append(ctx, record)
 		return nil, sealError(errors.Join(err, appendErr))
 	}
+	record.Key = prepared.Key()
 	intent := record
 	intent.Type, intent.Outcome = audit.SealIntent, audit.Allowed
 	if _, err := s.ledger.Append(ctx, intent); err != nil {

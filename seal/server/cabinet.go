@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sealgate/sealgate/audit"
 	"github.com/sealgate/sealgate/internal/problem"
 	"github.com/sealgate/sealgate/seal"
 	"github.com/sealgate/sealgate/seal/ses"
@@ -21,6 +22,7 @@ type Holding struct {
 	Seal       []byte // DER SESeal
 	SignerCert []byte // DER
 	Signer     seal.Signer
+	Key        audit.KeyUse // the signer's key, as the records name it
 }
 
 // StatusSource knows which seals are suspended or cancelled.
@@ -109,7 +111,7 @@ func (c *Cabinet) Prepare(ctx context.Context, r Request) (Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &prepared{Prepared: p, signer: h.Signer}, nil
+	return &prepared{Prepared: p, signer: h.Signer, key: h.Key}, nil
 }
 
 func (c *Cabinet) status(ctx context.Context, id string) (string, error) {
@@ -158,10 +160,13 @@ func (c *Cabinet) ListSeals(ctx context.Context) ([]Seal, error) {
 type prepared struct {
 	*seal.Prepared
 	signer seal.Signer
+	key    audit.KeyUse
 }
 
 // SealID implements Prepared.
 func (p *prepared) SealID() string { return p.Binding().SealID }
+
+func (p *prepared) Key() audit.KeyUse { return p.key }
 
 // Apply implements Prepared: sign once, put together, verify.
 func (p *prepared) Apply(ctx context.Context) ([]byte, error) {

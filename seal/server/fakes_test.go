@@ -58,6 +58,10 @@ type fakePrepared struct {
 
 func (p *fakePrepared) SealID() string { return sealNo }
 
+func (p *fakePrepared) Key() audit.KeyUse {
+	return audit.KeyUse{Name: "permit-seal", Software: true, Version: audit.N(1)}
+}
+
 func (p *fakePrepared) Apply(ctx context.Context) ([]byte, error) {
 	p.f.did("apply")
 	if p.f.slow != nil {

@@ -92,7 +92,8 @@ type use struct {
 	key     string // the caller's idempotency key; "" when it sent none
 	request Request
 	begun   time.Time
-	sealID  string // once it is known
+	sealID  string       // once it is known
+	keyUse  audit.KeyUse // likewise
 }
 
 // claim takes the idempotency key. It returns the earlier, finished use when
@@ -149,7 +150,7 @@ func (u *use) carryOut(ctx, keep context.Context) (sealed []byte, err error) {
 	if err != nil {
 		return nil, u.denied(keep, err)
 	}
-	u.sealID = prepared.SealID()
+	u.sealID, u.keyUse = prepared.SealID(), prepared.Key()
 
 	intent := u.record(audit.SealIntent, audit.Allowed)
 	document := gm.SM3(u.request.Document)
@@ -225,6 +226,7 @@ func (u *use) record(t audit.Type, o audit.Outcome) audit.Record {
 		Type: t, RequestID: u.request.ID, Outcome: o,
 		Actor:  audit.Actor{Kind: "system", ID: u.caller.name},
 		Object: audit.Object{Kind: "seal", ID: id},
+		Key:    u.keyUse,
 	}
 	if t == audit.SealOutcome {
 		r.Ms = audit.N(max(0, u.server.cfg.Now().Sub(u.begun).Milliseconds()))

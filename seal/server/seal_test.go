@@ -155,6 +155,24 @@ func TestClaimOfADeadProcessIsTakenOver(t *testing.T) {
 	}
 }
 
+func TestRecordsOfASealingNameItsKeyAndThatItIsASoftwareKey(t *testing.T) {
+	f := newFakes()
+	var named int
+	f.ledger = func(r audit.Record) error {
+		if r.Key == (audit.KeyUse{Name: "permit-seal", Software: true, Version: audit.N(1)}) {
+			named++
+		}
+		return nil
+	}
+	base := start(t, f, nil)
+	if a := sealIt(t, base, "document"); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if named != 2 {
+		t.Errorf("%d records name the key, want intent and outcome", named)
+	}
+}
+
 func TestNothingIsSealedWithoutARecordOfTheIntent(t *testing.T) {
 	f := newFakes()
 	f.ledger = func(r audit.Record) error {

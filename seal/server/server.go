@@ -55,6 +55,8 @@ type Sealer interface {
 type Prepared interface {
 	// SealID is the number of the seal (esID) that will be applied.
 	SealID() string
+	// Key names the key that will sign, for the records.
+	Key() audit.KeyUse
 	// Apply signs and returns the sealed document, verified. A second call is
 	// an error. When it fails nothing was handed out, though a key may have
 	// signed.
