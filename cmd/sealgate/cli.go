@@ -38,7 +38,7 @@ func commands() []command {
 		{"demo", "demo [-dir DIR] [-tour] [-doc FILE] [-addr HOST:PORT]", "在本机演示全部功能", "everything on loopback with sample data", runDemo},
 		{"serve", "serve -config FILE", "按配置文件运行各角色", "run the roles named in the file", runServe},
 		{"seal", "seal -seal NAME [-page N -at X,Y] [-config FILE|-server URL] IN -o OUT", "给 OFD 文件盖章", "seal an OFD document", runSeal},
-		{"verify", "verify [-trust DIR|FILE] [-at TIME] [-strict] [-json] FILE...", "验证电子印章与签名", "verify seals and signatures", runVerify},
+		{"verify", "verify [-trust DIR|FILE] [-revoked DIR|FILE] [-at TIME] [-strict] [-json] FILE...", "验证电子印章与签名", "verify seals and signatures", runVerify},
 		{"inspect", "inspect [-json] FILE", "查看文件结构，不作判断", "show structures, no judgement", runInspect},
 		{"call", "call [-config FILE] [-purpose … -item … -biz … -org … -operator …] [-data FILE] METHOD URL", "以业务系统身份签名并调用接口", "sign and send a call as a department system", runCall},
 		{"keys", "keys create|list|csr|install-cert|rotate|disable|destroy -config FILE …", "管理密钥", "manage keys", runKeys},

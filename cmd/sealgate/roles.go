@@ -115,7 +115,7 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 
 func (r *roles) startSealer(ctx context.Context, c *config.Sealer) error {
 	s := r.site
-	verifier := seal.NewVerifier(seal.VerifierConfig{Trust: s.anchors})
+	verifier := seal.NewVerifier(s.judge)
 	cabinet, err := openCabinet(ctx, s, verifier)
 	if err != nil {
 		return err

@@ -138,7 +138,7 @@ func (a *sealArgs) local(ctx context.Context, document []byte) (_ []byte, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	cabinet, err := openCabinet(ctx, s, seal.NewVerifier(seal.VerifierConfig{Trust: s.anchors}))
+	cabinet, err := openCabinet(ctx, s, seal.NewVerifier(s.judge))
 	if err != nil {
 		return nil, err
 	}

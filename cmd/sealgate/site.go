@@ -16,9 +16,9 @@ import (
 	"github.com/sealgate/sealgate/internal/store"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/local"
-	"github.com/sealgate/sealgate/keys/trust"
 	"github.com/sealgate/sealgate/policy/engine"
 	"github.com/sealgate/sealgate/policy/rego"
+	"github.com/sealgate/sealgate/seal"
 	"github.com/sealgate/sealgate/seal/server"
 )
 
@@ -28,7 +28,7 @@ type parts struct {
 	catalogue *catalog.Snapshot // role gateway
 	policy    *engine.Engine    // role gateway
 	tokens    *server.Tokens    // role sealer
-	anchors   *trust.Anchors
+	judge     seal.VerifierConfig
 }
 
 // loadParts reads them, so that `config check` and `serve` judge alike.
@@ -54,10 +54,8 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 			return nil, usage(err)
 		}
 	}
-	if len(c.Trust) > 0 {
-		if p.anchors, err = trust.Load(c.Trust...); err != nil {
-			return nil, usage(err)
-		}
+	if p.judge, err = judge(c.Trust, c.Revoked); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

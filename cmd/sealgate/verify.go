@@ -27,6 +27,8 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	fs := newFlags("verify")
 	var anchors list
 	fs.Var(&anchors, "trust", "`FILE|DIR` 信任锚（PEM 或 DER），可多次 trust anchors, may be repeated")
+	var revoked list
+	fs.Var(&revoked, "revoked", "`FILE|DIR` 吊销列表、OCSP 应答、印章状态列表，可多次 CRLs, OCSP answers, seal status lists, may be repeated")
 	at := fs.String("at", "", "`TIME` 按此时间判断 judge as if now were this time (RFC 3339)")
 	strict := fs.Bool("strict", false, "严格：未受保护即无效 what is not protected makes a file invalid")
 	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
@@ -41,11 +43,9 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	config := seal.VerifierConfig{}
-	if len(anchors) > 0 {
-		if config.Trust, err = trust.Load(anchors...); err != nil {
-			return usage(err, "-trust 指向 PEM 或 DER 证书文件或其目录 names certificates or a folder of them")
-		}
+	config, err := judge(anchors, revoked)
+	if err != nil {
+		return err
 	}
 	verifier := seal.NewVerifier(config)
 	var worst int
@@ -63,6 +63,27 @@ func runVerify(ctx context.Context, e env, args []string) error {
 		worst = worse(worst, exitOf(report.Indication))
 	}
 	return silently(worst)
+}
+
+// judge reads what a verifier believes: anchors, and what was revoked.
+func judge(anchors, revoked []string) (c seal.VerifierConfig, err error) {
+	if len(anchors) > 0 {
+		if c.Trust, err = trust.Load(anchors...); err != nil {
+			return c, usage(err, "-trust 指向 PEM 或 DER 证书文件或其目录 names certificates or a folder of them")
+		}
+	}
+	if len(revoked) == 0 {
+		return c, nil
+	}
+	source, err := trust.LoadRevocations(trust.RevocationConfig{}, revoked...)
+	if err != nil {
+		return c, usage(err, "-revoked 指向吊销列表、OCSP 应答或印章状态列表 names revocation lists, OCSP answers or seal status lists")
+	}
+	if c.Trust == nil {
+		return c, usage(errors.New("-revoked 需要 needs -trust"))
+	}
+	c.Trust, c.SealStatus = c.Trust.WithRevocation(source), source
+	return c, nil
 }
 
 func printReport(w io.Writer, r *seal.Report, asJSON, separate bool) error {

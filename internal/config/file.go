@@ -30,6 +30,9 @@ type File struct {
 	State State `yaml:"state"`
 	// Trust names files or folders of trust anchors, as -trust does.
 	Trust []string `yaml:"trust"`
+	// Revoked names files or folders of revocation lists, OCSP answers and seal
+	// status lists, as -revoked does. Left out: revocation is not known.
+	Revoked []string `yaml:"revoked"`
 
 	doc *Document
 	dir string
@@ -265,6 +268,9 @@ func (f *File) paths() []pathField {
 			out = append(out, pathField{&v.CA, []any{"keys", "vault", "ca"}, false}, pathField{&v.SecretID, []any{"keys", "vault", "secret_id"}, false},
 				pathField{&v.WrappedSecretID, []any{"keys", "vault", "wrapped_secret_id"}, false}, pathField{&v.Token, []any{"keys", "vault", "token"}, false})
 		}
+	}
+	for i := range f.Revoked {
+		out = append(out, pathField{&f.Revoked[i], []any{"revoked", i}, false})
 	}
 	for i := range f.Trust {
 		out = append(out, pathField{&f.Trust[i], []any{"trust", i}, false})
