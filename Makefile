@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: demo tour test build fmt docs vault
+.PHONY: demo tour test build fmt docs vault vault-demo
 
 build:            ## bin/sealgate
 	@mkdir -p bin
@@ -26,3 +26,6 @@ docs:             ## regenerate the generated documents
 vault:            ## bin/vault: a real Vault server for tests and trials (cold: several minutes)
 	@mkdir -p bin
 	cd deploy/vault/devserver && $(GO) build -tags minimal -trimpath -ldflags '-s -w' -o ../../../bin/vault .
+
+vault-demo: build ## the tour with all signing keys in a real Vault (needs `make vault`)
+	deploy/vault/demo.sh
