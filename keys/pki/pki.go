@@ -1,15 +1,22 @@
 // Package pki is the small certification authority that Sealgate runs itself:
 // a root, a CA for seal makers, certificates for makers, signers, timestamp
-// authorities and policy officers (GB/T 20518 over RFC 5280), revocation
-// lists, and, apart from all that, ECDSA certificates for TLS.
+// authorities and policy officers (GB/T 20518 over RFC 5280), revocation lists
+// and OCSP answers (RFC 6960), timestamps (RFC 3161, GM/T 0033), and, apart from
+// all that, ECDSA certificates for TLS.
 //
 // Which function do you want?
 //
 //   - NewRoot, once; Open, at every later start; Enrol, for each key that
 //     needs a certificate (request, issue, install in one step).
-//   - Issue, for a request that came from outside; (*Authority).RevocationList.
-//   - For a licensed CA outside: the engine's CSR gives the request, its
-//     InstallCertificate takes the answer; nothing here is needed.
+//   - ParsePlan and (*Plan).Run, to make all of that in one ceremony from one
+//     reviewed file.
+//   - Issue, for a request that came from outside.
+//   - For a licensed CA outside: the engine's CSR gives the request, ReadAnswer
+//     and InstallAnswer take what comes back.
+//   - Book keeps what a CA issued and revoked; NewCRLs and NewOCSP publish it
+//     over HTTP; Fetcher keeps a verifier's copy fresh; SignSealStatus makes the
+//     status list of seals.
+//   - NewTSA is a timestamp authority, TSAClient asks one, ours or another's.
 //   - NewTLSAuthority, for the gateway's TLS and mTLS.
 //
 // What it refuses to do: it holds no SM2 private key. Everything is signed by a
@@ -44,6 +51,9 @@ const (
 	Signer                     // 签章人: digitalSignature, nonRepudiation
 	TSA                        // the same, with the critical extended usage timeStamping alone (RFC 3161)
 	Officer                    // signs policy bundles: digitalSignature, nonRepudiation
+	// Responder speaks for its issuer about revocation: OCSP answers, status
+	// lists of seals. digitalSignature, OCSPSigning, nocheck (RFC 6960).
+	Responder
 )
 
 // ErrProfile says that a value is none of the profiles.
@@ -59,6 +69,8 @@ func (p Profile) template() (gm.Template, error) {
 		t.IsCA, t.MaxPathLen, t.KeyUsage = true, 0, gm.KeyUsageCertSign|gm.KeyUsageCRLSign
 	case TSA:
 		t.TimeStamping = true
+	case Responder:
+		t.OCSPSigning, t.KeyUsage = true, gm.KeyUsageDigitalSignature
 	case Maker, Signer, Officer:
 	default:
 		return t, fmt.Errorf("%w: %d", ErrProfile, p)
@@ -78,6 +90,18 @@ type Authority struct {
 	signer *keys.Pinned
 	cert   *gm.Certificate
 	chain  []*gm.Certificate
+
+	crlURLs, ocspURLs []string
+	book              *Book
+}
+
+// With returns the same CA with the addresses that it writes into the
+// certificates it issues, and a book in which it enters them. Either may be
+// empty. What it issued is entered before it is handed out.
+func (a *Authority) With(book *Book, crlURLs, ocspURLs []string) *Authority {
+	b := *a
+	b.book, b.crlURLs, b.ocspURLs = book, crlURLs, ocspURLs
+	return &b
 }
 
 // NewRoot makes the newest version of key a root: it signs its own certificate
@@ -147,9 +171,15 @@ func (a *Authority) Issue(ctx context.Context, p Profile, req *gm.Request, from,
 		return nil, err
 	}
 	t.Subject, t.NotBefore, t.NotAfter = checked.Subject, from, until
+	t.CRLURLs, t.OCSPURLs = a.crlURLs, a.ocspURLs
 	c, err := gm.CreateCertificate(t, a.cert, checked.PublicKey, a.signer.X509(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("issue certificate for %q: %w", checked.Subject, err)
+	}
+	if a.book != nil {
+		if err := a.book.Issued(c); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }
@@ -179,8 +209,10 @@ func (a *Authority) Enrol(ctx context.Context, key keys.Key, life Life, p Profil
 	return c, nil
 }
 
-// RevocationList issues the CA's list number with everything that is revoked,
-// valid from now until next. Numbers grow; the caller keeps them.
+// RevocationList issues the CA's list number, valid from now until next. revoked
+// names everything that the CA ever revoked, also what has ended: the list
+// promises that (expiredCertsOnCRL), so that old signatures can be judged by it.
+// Numbers grow; the caller, such as a Book, keeps them.
 func (a *Authority) RevocationList(ctx context.Context, number *big.Int, now, next time.Time, revoked []gm.RevokedEntry) (*gm.RevocationList, error) {
-	return gm.CreateRevocationList(number, now, next, revoked, a.cert, a.signer.X509(ctx))
+	return gm.CreateList(gm.ListTemplate{Number: number, ThisUpdate: now, NextUpdate: next, Revoked: revoked, KeepsExpired: a.cert.NotBefore}, a.cert, a.signer.X509(ctx))
 }

@@ -231,10 +231,10 @@ func AssembleSealStatusList(canonical, sig []byte, signer *gm.Certificate) ([]by
 	return data, nil
 }
 
-// verify checks that the list may speak of maker's seals: it names maker, and is
+// Verify checks that the list may speak of maker's seals: it names maker, and is
 // signed by maker itself, or by a certificate that maker's issuer gave the right
 // to speak about what it issued (OCSPSigning). issuer may be nil.
-func (l *SealStatusList) verify(maker, issuer *gm.Certificate) error {
+func (l *SealStatusList) Verify(maker, issuer *gm.Certificate) error {
 	c := l.signer
 	switch {
 	case c.Equal(maker):
@@ -252,6 +252,9 @@ func (l *SealStatusList) verify(maker, issuer *gm.Certificate) error {
 func (r *Revocations) addSeals(l *SealStatusList) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if slices.ContainsFunc(r.seals[l.Name], func(old *SealStatusList) bool { return bytes.Equal(old.raw, l.raw) }) {
+		return nil
+	}
 	if err := r.hold(len(l.raw)); err != nil {
 		return err
 	}
@@ -285,7 +288,7 @@ func (r *Revocations) SealStatus(id string, maker, issuer *gm.Certificate, at ti
 			if !slices.Contains(l.Makers, digest) {
 				continue
 			}
-			by, err := l.verdicts.check(func() (*gm.Certificate, error) { return l.signer, l.verify(maker, issuer) }, maker, issuer)
+			by, err := l.verdicts.check(func() (*gm.Certificate, error) { return l.signer, l.Verify(maker, issuer) }, maker, issuer)
 			if err == nil && !by.Equal(maker) {
 				err = r.delegateAllowed(by, issuer, l.Issued)
 			}
