@@ -45,12 +45,12 @@ type TSAConfig struct {
 	Log     *slog.Logger     // nil discards
 }
 
-// TSA is a timestamp authority (RFC 3161, GM/T 0033) over SM2 and SM3. It is an
+// TSAServer is a timestamp authority (RFC 3161, GM/T 0033) over SM2 and SM3. It is an
 // http.Handler for application/timestamp-query, and a Timestamper for a sealer
 // in the same process. Serial numbers are 127 random bits. It refuses when its
 // clock has gone back, and the key engine refuses a time that is not its own.
 // It is safe for concurrent use.
-type TSA struct {
+type TSAServer struct {
 	cfg     TSAConfig
 	signing chan struct{}
 
@@ -64,7 +64,7 @@ type TSA struct {
 const clockBack = time.Second
 
 // NewTSA returns an authority whose key is there and fits.
-func NewTSA(ctx context.Context, c TSAConfig) (*TSA, error) {
+func NewTSA(ctx context.Context, c TSAConfig) (*TSAServer, error) {
 	if c.Key == nil || len(c.Policy) < 3 {
 		return nil, errors.New("timestamp authority: a key and a policy are needed")
 	}
@@ -86,14 +86,14 @@ func NewTSA(ctx context.Context, c TSAConfig) (*TSA, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &TSA{cfg: c, signing: make(chan struct{}, c.Signings)}
+	t := &TSAServer{cfg: c, signing: make(chan struct{}, c.Signings)}
 	_, err := t.key(ctx, nil)
 	return t, err
 }
 
 // key returns the pinned live version; it pins anew when the one at hand is the
 // one that failed.
-func (t *TSA) key(ctx context.Context, failed *keys.Pinned) (*keys.Pinned, error) {
+func (t *TSAServer) key(ctx context.Context, failed *keys.Pinned) (*keys.Pinned, error) {
 	t.mu.Lock()
 	p := t.pinned
 	t.mu.Unlock()
@@ -123,7 +123,7 @@ func (r *refusal) Error() string { return r.text }
 
 // Respond answers a DER TimeStampReq with a DER TimeStampResp. It always has an
 // answer; a refusal says why.
-func (t *TSA) Respond(ctx context.Context, request []byte) []byte {
+func (t *TSAServer) Respond(ctx context.Context, request []byte) []byte {
 	r := gm.TimestampResponse{Status: gm.TimestampGranted, Failure: gm.TimestampNoFailure}
 	var err error
 	if r.Token, err = t.respond(ctx, request); err != nil {
@@ -141,7 +141,7 @@ func (t *TSA) Respond(ctx context.Context, request []byte) []byte {
 	return der
 }
 
-func (t *TSA) respond(ctx context.Context, request []byte) ([]byte, error) {
+func (t *TSAServer) respond(ctx context.Context, request []byte) ([]byte, error) {
 	q, err := gm.ParseTimestampRequest(request)
 	switch {
 	case err != nil:
@@ -178,7 +178,7 @@ func (t *TSA) respond(ctx context.Context, request []byte) ([]byte, error) {
 	return token, err
 }
 
-func (t *TSA) token(ctx context.Context, p *keys.Pinned, q *gm.TimestampRequest) ([]byte, error) {
+func (t *TSAServer) token(ctx context.Context, p *keys.Pinned, q *gm.TimestampRequest) ([]byte, error) {
 	serial := make([]byte, 16)
 	if _, err := rand.Read(serial); err != nil {
 		return nil, fmt.Errorf("draw serial number: %w", err)
@@ -207,7 +207,7 @@ func (t *TSA) token(ctx context.Context, p *keys.Pinned, q *gm.TimestampRequest)
 // now reads the clock, in milliseconds. A clock that went back makes the
 // authority stop until it has caught up: two tokens must not contradict each
 // other.
-func (t *TSA) now() (time.Time, error) {
+func (t *TSAServer) now() (time.Time, error) {
 	now := t.cfg.Now().UTC().Truncate(time.Millisecond)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -222,7 +222,7 @@ func (t *TSA) now() (time.Time, error) {
 
 // Stamp stamps a signature value without a network: the seal.Timestamper of a
 // sealer in the same process.
-func (t *TSA) Stamp(ctx context.Context, sigValue []byte) ([]byte, error) {
+func (t *TSAServer) Stamp(ctx context.Context, sigValue []byte) ([]byte, error) {
 	q, err := newQuery(sigValue, t.cfg.Policy)
 	if err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func (t *TSA) Stamp(ctx context.Context, sigValue []byte) ([]byte, error) {
 }
 
 // ServeHTTP answers POST application/timestamp-query.
-func (t *TSA) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (t *TSAServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		refuseMethod(w, "POST")
 		return
