@@ -196,10 +196,19 @@ func (j *judgement) checkSealFile(embedded []byte) {
 		j.checks.add(16, codeSealMismatch, j.sig.Path, "the seal file does not exist")
 		return
 	}
-	file, err := j.pkg.Read(j.sig.SealPath)
-	if err != nil || !bytes.Equal(file, embedded) {
+	if !j.holds(j.sig.SealPath, embedded) {
 		j.checks.add(16, codeSealMismatch, j.sig.SealPath, "the file is not the seal inside the signature")
 	}
+}
+
+// holds reports whether a file of the package has exactly this content. A file
+// of another size is not unpacked to find out.
+func (j *judgement) holds(name string, want []byte) bool {
+	if j.pkg.FileSize(name) != len(want) {
+		return false
+	}
+	got, err := j.pkg.Read(name)
+	return err == nil && bytes.Equal(got, want)
 }
 
 // checkImage is the part of step 16 about OFD 2.0: a reader may show the picture
@@ -208,10 +217,8 @@ func (j *judgement) checkImage(picture ses.Picture) {
 	if j.sig.ImageLoc == "" {
 		return
 	}
-	if j.sig.ImagePath != "" {
-		if file, err := j.pkg.Read(j.sig.ImagePath); err == nil && bytes.Equal(file, picture.Data) {
-			return
-		}
+	if j.holds(j.sig.ImagePath, picture.Data) {
+		return
 	}
 	j.checks.add(16, codeSealImage, j.sig.ImagePath, "the picture beside the seal is not the one that the seal's maker signed")
 }

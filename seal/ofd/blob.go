@@ -10,16 +10,17 @@ import (
 	"github.com/sealgate/sealgate/internal/gm"
 )
 
-// blob is the content of one file. It is unpacked at most once for reading and
-// at most once for digesting, checked against its checksum and its two sizes
-// each time, and shared between packages that hold the same packed bytes.
+// blob is the content of one file, shared between packages that hold the same
+// packed bytes. It is checked against its checksum and its two sizes each time
+// it is unpacked, which is once for reading and once for digesting, unless the
+// package is so large that not all of it is kept.
 type blob struct {
 	packed []byte
 	method uint16
 	crc    uint32
 	size   int
 
-	content  []byte // set by read
+	content  []byte // set by read, as far as contents are kept
 	digest   [gm.DigestSize]byte
 	digested bool
 	err      error // what damaged content gives, once known: errDamaged or errLies
@@ -43,8 +44,10 @@ func (b *blob) sameAs(o *blob) bool {
 	return b.method == o.method && b.crc == o.crc && b.size == o.size && bytes.Equal(b.packed, o.packed)
 }
 
-// unpacker reuses one inflater and one buffer for the files of a package.
+// unpacker reuses one inflater and one buffer for the files of a package, and
+// counts what is kept of them.
 type unpacker struct {
+	kept  int // bytes of unpacked content
 	src   bytes.Reader
 	flate io.ReadCloser
 	chunk []byte
@@ -99,7 +102,10 @@ func (b *blob) read(u *unpacker) ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	b.content = out
+	if u.kept+len(out) <= maxContentKept {
+		u.kept += len(out)
+		b.content = out
+	}
 	return out, nil
 }
 

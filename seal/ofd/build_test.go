@@ -171,3 +171,9 @@ func signatureXML(more string) string {
 func crcOf(content string) []byte {
 	return binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(content)))
 }
+
+// parseAlone parses one file as if it were the package's only one.
+func parseAlone(data []byte) (*node, *xmlError) {
+	left := maxXMLKept
+	return parseXML(data, "", &left)
+}

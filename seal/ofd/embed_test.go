@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -243,5 +244,54 @@ func TestPlanRefusesWhatItCannotDo(t *testing.T) {
 		if _, err := p.PlanSignature(r); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
+	}
+}
+
+// The digests that a plan shares with the reader of its result are of what is
+// written: nobody else can reach those bytes.
+func TestNobodyCanChangeWhatAPlanDigested(t *testing.T) {
+	p, _ := Open(build(minimal()...))
+	r := testRequest()
+	r.Seal = bytes.Clone(r.Seal)
+	plan, err := p.PlanSignature(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(plan.SignatureXML())
+	clear(r.Seal)
+	out, err := plan.Embed([]byte("value"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, ps := plan.Reopen(out)
+	fresh, _ := Open(out)
+	if shared == nil || fresh == nil || len(ps) != 0 {
+		t.Fatal(ps)
+	}
+	for _, name := range fresh.Names() {
+		a, aerr := shared.Digest(name)
+		b, berr := fresh.Digest(name)
+		if aerr != nil || berr != nil || a != b {
+			t.Errorf("%s: %x, read afresh %x", name, a, b)
+		}
+	}
+	if got := judge(out); got != nil {
+		t.Error(got)
+	}
+}
+
+func TestTenThousandFoldersOfSignaturesDoNotHoldUpAPlan(t *testing.T) {
+	files := minimal()
+	for i := range MaxEntries - 10 {
+		files = append(files, file(fmt.Sprintf("Doc_0/Signs/Sign_%d/x", i), ""))
+	}
+	p, _ := Open(build(files...))
+	begin := time.Now()
+	plan, err := p.PlanSignature(testRequest())
+	if err != nil || plan.Path() != fmt.Sprintf("Doc_0/Signs/Sign_%d/Signature.xml", MaxEntries-10) {
+		t.Fatalf("%v, %v", plan, err)
+	}
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("planning took %v", d)
 	}
 }

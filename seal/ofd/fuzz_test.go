@@ -123,7 +123,7 @@ func FuzzXML(f *testing.F) {
 	f.Add(signatureXML(""))
 	f.Add(`<?xml version="1.0" encoding="utf-8"?><a b='&lt;' xmlns:x="u" x:b="&#65;"><![CDATA[ ]] ]]>t&amp;<!-- c --><x:c/></a>`)
 	f.Fuzz(func(t *testing.T, src string) {
-		root, err := parseXML([]byte(src), "")
+		root, err := parseAlone([]byte(src))
 		if err != nil {
 			return
 		}
@@ -193,7 +193,7 @@ func TestTheScannerAgreesWithTheStandardLibraryOnRealFiles(t *testing.T) {
 				continue
 			}
 			content = bytes.TrimPrefix(content, []byte("\ufeff"))
-			root, xerr := parseXML(content, "")
+			root, xerr := parseAlone(content)
 			if xerr != nil {
 				continue
 			}

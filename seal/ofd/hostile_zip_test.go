@@ -394,23 +394,23 @@ func TestLimitsThatAreTooLargeToUnpackHere(t *testing.T) {
 
 func TestXMLLimitsJustUnderAndJustOver(t *testing.T) {
 	elements := func(n int) []byte { return []byte("<a>" + strings.Repeat("<b/>", n-1) + "</a>") }
-	if _, err := parseXML(elements(maxXMLNodes), ""); err != nil {
+	if _, err := parseAlone(elements(maxXMLNodes)); err != nil {
 		t.Errorf("%d elements: %v", maxXMLNodes, err)
 	}
-	if _, err := parseXML(elements(maxXMLNodes+1), ""); err == nil || err.code != CodeXMLFormat {
+	if _, err := parseAlone(elements(maxXMLNodes + 1)); err == nil || err.code != CodeXMLFormat {
 		t.Errorf("%d elements: %v", maxXMLNodes+1, err)
 	}
 	text := func(n int) []byte { return []byte("<a>" + strings.Repeat(" ", n-7) + "</a>") }
-	if _, err := parseXML(text(MaxXMLSize), ""); err != nil {
+	if _, err := parseAlone(text(MaxXMLSize)); err != nil {
 		t.Errorf("%d bytes: %v", MaxXMLSize, err)
 	}
-	if _, err := parseXML(text(MaxXMLSize+1), ""); err == nil || err.code != CodeXMLFormat {
+	if _, err := parseAlone(text(MaxXMLSize + 1)); err == nil || err.code != CodeXMLFormat {
 		t.Errorf("%d bytes: %v", MaxXMLSize+1, err)
 	}
 	// Offsets and depth of what interrupts text over and over cost no more than its size.
 	many := []byte("<a>" + strings.Repeat("x<!-- -->", 1<<20) + "</a>" + strings.Repeat("<!-- --> ", 1<<20))
 	start := time.Now()
-	if _, err := parseXML(many, ""); err != nil {
+	if _, err := parseAlone(many); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(start); took > 2*time.Second {

@@ -14,6 +14,11 @@ const (
 	MaxXMLAttrs     = 256       // attributes of one element
 	MaxXMLSize      = 64 << 20  // bytes of one XML part
 	maxXMLNodes     = 500_000   // elements of one XML part that is read as a tree
+	maxXMLKept      = 96 << 20  // bytes of memory for the trees of all XML parts
+	maxContentKept  = 32 << 20  // bytes of unpacked content that is kept; more is unpacked again
+	maxDescription  = 8 << 20   // bytes of one Signature.xml
+	maxDescriptions = 64 << 20  // bytes of all Signature.xml
+	maxValueSize    = 16 << 20  // bytes of one file with a signature value
 	maxCheckValue   = 1 << 10   // characters of a CheckValue before it is decoded
 	maxAttrValue    = 1 << 20   // bytes of one attribute value
 	maxBodies       = 64        // DocBody elements

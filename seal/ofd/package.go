@@ -21,12 +21,14 @@ type Package struct {
 	// and each may have signatures of its own.
 	Bodies []*DocBody
 
-	archive  *archive
-	unpack   *unpacker
-	problems problems
-	reached  map[string]bool // zip names reachable from OFD.xml
-	names    []string        // of all files, sorted bytewise
-	content  map[string]bool // those that OFD.xml reaches as part of a document
+	archive      *archive
+	unpack       *unpacker
+	problems     problems
+	xmlLeft      int             // bytes that may still be spent on trees
+	reached      map[string]bool // zip names reachable from OFD.xml
+	names        []string        // of all files, sorted bytewise
+	descriptions int             // bytes of all Signature.xml that were read
+	content      map[string]bool // those that OFD.xml reaches as part of a document
 }
 
 // Open reads the package in data: the whole directory, the XML parts, and the
@@ -48,7 +50,7 @@ func open(data []byte, donor *Package, added map[string]*blob) (*Package, []Prob
 	if a == nil {
 		return nil, ps
 	}
-	p := &Package{archive: a, unpack: &unpacker{}, problems: ps, reached: make(map[string]bool, len(a.files)), content: make(map[string]bool, len(a.files))}
+	p := &Package{archive: a, unpack: &unpacker{}, problems: ps, xmlLeft: maxXMLKept, reached: make(map[string]bool, len(a.files)), content: make(map[string]bool, len(a.files))}
 	if donor != nil {
 		p.unpack = donor.unpack
 		for name, e := range a.files {
@@ -82,6 +84,15 @@ func (p *Package) Has(name string) bool { return p.archive.files[name] != nil }
 // Reachable reports whether the file can be reached from OFD.xml, so that its
 // content can change what a reader shows.
 func (p *Package) Reachable(name string) bool { return p.reached[name] }
+
+// FileSize returns the unpacked size of a file as the directory states it, which
+// Read and Digest check; 0 when there is no such file.
+func (p *Package) FileSize(name string) int {
+	if e := p.archive.files[name]; e != nil {
+		return e.blob.size
+	}
+	return 0
+}
 
 // Read returns the content of a file. The caller must not change it. The error
 // is a *ContentError.
@@ -147,7 +158,7 @@ func (p *Package) parse(name, prune string) *node {
 			p.note(err, name)
 			return nil
 		}
-		tree.root, tree.err = parseXML(content, prune)
+		tree.root, tree.err = parseXML(content, prune, &p.xmlLeft)
 		if b.trees == nil {
 			b.trees = make(map[string]parsed, 1)
 		}

@@ -1,6 +1,7 @@
 package ofd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -70,7 +71,8 @@ func (f newFile) asBlob() *blob {
 func (pl *Plan) ID() string { return pl.id }
 
 // SignatureXML returns the bytes of the new Signature.xml: dataHash is their SM3.
-func (pl *Plan) SignatureXML() []byte { return pl.xml }
+// They are a copy; what was planned cannot be changed any more.
+func (pl *Plan) SignatureXML() []byte { return bytes.Clone(pl.xml) }
 
 // DataHash is SM3 of SignatureXML.
 func (pl *Plan) DataHash() [gm.DigestSize]byte { return pl.added[len(pl.added)-1].digest }
@@ -142,7 +144,7 @@ func (p *Package) PlanSignature(r SignatureRequest) (*Plan, error) {
 			return nil, fmt.Errorf("%w: signature %q protects the list", ErrLocked, clip(s.ID))
 		}
 	}
-	pl.add(pl.dir+"Seal.esl", r.Seal, false)
+	pl.add(pl.dir+"Seal.esl", bytes.Clone(r.Seal), false)
 	if err := pl.writeSignature(r, next, list); err != nil {
 		return nil, err
 	}
@@ -180,18 +182,20 @@ func signsFolder(dir string) string {
 	return dir + "Signs/"
 }
 
-// freeFolder returns prefix, a number and a slash, such that no entry lies there.
+// freeFolder returns prefix, the lowest free number and a slash: no entry lies there.
 func (p *Package) freeFolder(prefix string) string {
-next:
-	for n := 0; ; n++ {
-		dir := fmt.Sprintf("%s%d/", prefix, n)
-		key := foldName(dir)
-		for used := range p.archive.folded {
-			if used == key || strings.HasPrefix(used, key+"/") {
-				continue next
-			}
+	stem := foldName(prefix)
+	used := make(map[string]bool)
+	for name := range p.archive.folded {
+		if rest, ok := strings.CutPrefix(name, stem); ok {
+			number, _, _ := strings.Cut(rest, "/")
+			used[number] = true
 		}
-		return dir
+	}
+	for n := 0; ; n++ {
+		if number := fmt.Sprint(n); !used[number] {
+			return prefix + number + "/"
+		}
 	}
 }
 

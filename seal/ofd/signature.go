@@ -79,6 +79,9 @@ func (p *Package) SignedValue(s *Signature) ([]byte, error) {
 	if s.ValuePath == "" {
 		return nil, &ContentError{Problem{9, CodeValueMissing, s.Path, "the file with the signature value does not exist"}}
 	}
+	if p.FileSize(s.ValuePath) > maxValueSize {
+		return nil, &ContentError{Problem{9, CodeValueMissing, s.ValuePath, "the file is too large for a signature value"}}
+	}
 	return p.Read(s.ValuePath)
 }
 
@@ -166,6 +169,11 @@ func (s *Signature) problem(step int, code Code, target, format string, args ...
 // loadSignature reads one Signature.xml.
 func (p *Package) loadSignature(s *Signature) {
 	p.reached[s.Path] = true
+	size := p.FileSize(s.Path)
+	if p.descriptions += size; size > maxDescription || p.descriptions > maxDescriptions {
+		s.problem(5, CodeSigFormat, s.Path, "the descriptions of signatures are larger than is read")
+		return
+	}
 	root := p.parse(s.Path, "")
 	if root == nil {
 		s.problem(5, CodeSigFormat, s.Path, "the file that describes the signature cannot be read")
@@ -228,14 +236,15 @@ func (p *Package) loadSignature(s *Signature) {
 func (p *Package) findUnlisted() {
 	for _, name := range p.names {
 		e := p.archive.files[name]
-		if p.reached[name] || e.size > MaxXMLSize {
+		if p.reached[name] || e.blob.size > maxDescription {
 			continue
 		}
 		content, err := e.blob.read(p.unpack)
 		if err != nil || !bytes.Contains(content, []byte("SignedInfo")) {
 			continue // damage is for CheckContents
 		}
-		if root, err := parseXML(content, ""); err == nil && root.local == "Signature" && root.first("SignedInfo") != nil {
+		left := maxXMLKept // the tree is not kept
+		if root, err := parseXML(content, "", &left); err == nil && root.local == "Signature" && root.first("SignedInfo") != nil {
 			p.problems.add(4, CodeSigUnlisted, name, "the file describes a signature that no list names")
 		}
 	}

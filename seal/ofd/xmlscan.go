@@ -28,6 +28,7 @@ type xmlScanner struct {
 	stack []string  // raw names of the open elements
 	ns    []binding // namespace declarations in force
 	attrs []attr    // of the current start tag; reused
+	own   bool      // what is kept is copied, so that src can go
 
 	// The current token.
 	kind  tokenKind

@@ -20,12 +20,29 @@ type node struct {
 	innerStart, innerEnd int // its content's bytes; both 0 for <x/>
 }
 
+// What a tree costs in memory: elements and attributes by their structures,
+// whatever they hold by its length.
+const (
+	nodeCost = 176
+	attrCost = 48
+)
+
+// ownFrom is the size from which a tree copies the strings that it keeps. Below
+// it they share the file's text, which lives as long as one of them.
+const ownFrom = 16 << 10
+
 // parseXML reads data as a tree. The content of elements named prune below
-// the root's children is checked like everything else but not kept.
-func parseXML(data []byte, prune string) (*node, *xmlError) {
+// the root's children is checked like everything else but not kept. What the
+// tree costs is taken from left; hostile packages have small files that are
+// large trees.
+func parseXML(data []byte, prune string, left *int) (*node, *xmlError) {
 	s, err := newXMLScanner(data)
 	if err != nil {
 		return nil, err
+	}
+	s.own = len(data) >= ownFrom
+	if !s.own {
+		*left -= len(data)
 	}
 	var (
 		root  *node
@@ -51,7 +68,9 @@ func parseXML(data []byte, prune string) (*node, *xmlError) {
 			}
 			n := &slab[0]
 			slab = slab[1:]
-			s.fill(n)
+			if *left -= s.fill(n); *left < 0 {
+				return nil, s.tooMuch()
+			}
 			if len(stack) == 0 {
 				root = n
 			} else {
@@ -75,7 +94,9 @@ func parseXML(data []byte, prune string) (*node, *xmlError) {
 			}
 		case tokenText:
 			if skip == 0 {
-				stack[len(stack)-1].addText(s.text, s.cdata)
+				if *left -= stack[len(stack)-1].addText(s.text, s.cdata, s.own); *left < 0 {
+					return nil, s.tooMuch()
+				}
 			}
 		case tokenEOF:
 			return root, nil
@@ -83,11 +104,26 @@ func parseXML(data []byte, prune string) (*node, *xmlError) {
 	}
 }
 
-// fill copies the scanner's start tag into n.
-func (s *xmlScanner) fill(n *node) {
-	prefix, local, _ := splitName(s.name)
-	n.name, n.local, n.start = s.name, local, s.start
+func (s *xmlScanner) tooMuch() *xmlError {
+	return s.fail("the XML files of the package need more than %d bytes of memory", maxXMLKept)
+}
+
+// keep returns what the tree may hold of the file's text.
+func (s *xmlScanner) keep(v string) string {
+	if s.own {
+		return strings.Clone(v)
+	}
+	return v
+}
+
+// fill copies the scanner's start tag into n and returns what it costs.
+func (s *xmlScanner) fill(n *node) int {
+	name := s.keep(s.name)
+	prefix, local, _ := splitName(name)
+	n.name, n.local, n.start = name, local, s.start
 	n.space, _ = s.lookup(prefix)
+	n.space = s.keep(n.space)
+	cost := nodeCost + len(name) + len(n.space)
 	if !s.empty {
 		n.innerStart = s.pos
 	}
@@ -97,26 +133,34 @@ func (s *xmlScanner) fill(n *node) {
 		}
 		if n.attrs == nil {
 			n.attrs = make([]attr, 0, len(s.attrs))
+			cost += attrCost * len(s.attrs)
 		}
-		n.attrs = append(n.attrs, attr{prefix: a.prefix, local: a.local, value: unescape(a.value, true)})
+		n.attrs = append(n.attrs, attr{prefix: s.keep(a.prefix), local: s.keep(a.local), value: s.keep(unescape(a.value, true))})
+		cost += len(a.prefix) + len(a.local) + len(a.value)
 	}
+	return cost
 }
 
-// addText keeps the first run of character data that is not blank. Comments,
-// CDATA sections and elements end a run; a second run makes the text split,
-// because readers disagree on what the value is then.
-func (n *node) addText(raw string, cdata bool) {
+// addText keeps the first run of character data that is not blank, and returns
+// what it costs. Comments, CDATA sections and elements end a run; a second run
+// makes the text split, because readers disagree on what the value is then.
+func (n *node) addText(raw string, cdata, own bool) int {
 	if strings.Trim(raw, " \t\r\n") == "" {
-		return
+		return 0
 	}
 	if n.text != "" {
 		n.split = true
-		return
+		return 0
 	}
+	cost := len(raw)
 	if !cdata {
 		raw = unescape(raw, false)
 	}
+	if own {
+		raw = strings.Clone(raw)
+	}
 	n.text = raw
+	return cost
 }
 
 // attr returns the value of an attribute without prefix, or "".
