@@ -11,8 +11,8 @@
 //   - ParsePlan and (*Plan).Run, to make all of that in one ceremony from one
 //     reviewed file.
 //   - Issue, for a request that came from outside.
-//   - For a licensed CA outside: the engine's CSR gives the request, ReadAnswer
-//     and InstallAnswer take what comes back.
+//   - For a licensed CA outside: the engine's CSR gives the request,
+//     InstallAnswer takes what comes back.
 //   - Book keeps what a CA issued and revoked; NewCRLs and NewOCSP publish it
 //     over HTTP; Fetcher keeps a verifier's copy fresh; SignSealStatus makes the
 //     status list of seals.
