@@ -119,9 +119,11 @@ type Key interface {
 // or exchanged engine is noticed. It satisfies the one-method signers that the
 // audit ledger, the sealer and the seal maker declare.
 type Pinned struct {
-	key     Key
-	version Version
-	id      string
+	key         Key
+	version     Version
+	verifier    *gm.Verifier
+	fingerprint [gm.DigestSize]byte
+	id          string
 }
 
 // Pin fixes version n of the key that info describes.
@@ -130,7 +132,7 @@ func Pin(key Key, info Info, n int) (*Pinned, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pin key %s: %w", info.Name, err)
 	}
-	return &Pinned{key: key, version: v}, nil
+	return &Pinned{key: key, version: v, verifier: gm.NewVerifier(v.Public), fingerprint: v.Fingerprint()}, nil
 }
 
 // PinLive reads the key's Info and fixes its live version.
@@ -200,14 +202,14 @@ func (p *Pinned) sign(ctx context.Context, t Type, item []byte) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.KeyVersion != p.version.Number || s.Fingerprint != p.version.Fingerprint() {
+	if s.KeyVersion != p.version.Number || s.Fingerprint != p.fingerprint {
 		return nil, fmt.Errorf("%w: another key or version answered", ErrFault)
 	}
 	message, err := t.Message(item)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.version.Public.Verify(message, s.Value); err != nil {
+	if err := p.verifier.Verify(message, s.Value); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFault, err)
 	}
 	return s.Value, nil

@@ -133,6 +133,37 @@ func TestCombinedMultiplesAgreeWithTheLibrary(t *testing.T) {
 	}
 }
 
+// taught returns a Verifier that has its table.
+func taught(p *PublicKey) *Verifier {
+	v := NewVerifier(p)
+	v.table.Store(newComb(affineFrom(p.point[1:])))
+	return v
+}
+
+func TestVerifierLearnsAfterSomeSignaturesAndStaysRight(t *testing.T) {
+	k, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := NewVerifier(k.Public())
+	for i := range 2 * learnAfter {
+		message := []byte{byte(i)}
+		sig, err := k.Sign(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Verify(message, sig); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Verify([]byte("other"), sig); !errors.Is(err, ErrSignature) {
+			t.Fatalf("another message: %v", err)
+		}
+	}
+	if v.table.Load() == nil {
+		t.Error("no table was made")
+	}
+}
+
 func TestVerifierAgreesWithTheLibraryOnEveryVector(t *testing.T) {
 	n := 0
 	for _, g := range readVectors(t).TestGroups {
@@ -145,10 +176,7 @@ func TestVerifierAgreesWithTheLibraryOnEveryVector(t *testing.T) {
 				continue
 			}
 		}
-		v, err := NewVerifier(key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := taught(key)
 		for _, c := range g.Tests {
 			message, sig := unhex(t, c.Msg), unhex(t, c.Sig)
 			if want, got := key.Verify(message, sig), v.Verify(message, sig); !errors.Is(got, want) {
@@ -173,10 +201,7 @@ func TestVerifierAgreesWithTheLibraryOnRandomAndSpoiltSignatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := NewVerifier(k.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := taught(k.Public())
 		for range 20 {
 			message := make([]byte, 1+r.IntN(200))
 			for i := range message {
@@ -207,10 +232,7 @@ func FuzzVerifierAgreesWithTheLibrary(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	v, err := NewVerifier(k.Public())
-	if err != nil {
-		f.Fatal(err)
-	}
+	v := taught(k.Public())
 	sig, err := k.Sign([]byte("message"))
 	if err != nil {
 		f.Fatal(err)
@@ -237,16 +259,11 @@ func BenchmarkVerifier(b *testing.B) {
 	}
 	b.Run("new", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := NewVerifier(k.Public()); err != nil {
-				b.Fatal(err)
-			}
+			taught(k.Public())
 		}
 	})
 	b.Run("verify", func(b *testing.B) {
-		v, err := NewVerifier(k.Public())
-		if err != nil {
-			b.Fatal(err)
-		}
+		v := taught(k.Public())
 		b.ReportAllocs()
 		for b.Loop() {
 			if err := v.Verify(msg, sig); err != nil {

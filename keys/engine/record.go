@@ -32,6 +32,16 @@ type version struct {
 	keys.Version
 	private *gm.PrivateKey // nil once retired or destroyed
 	seals   knownSeals
+
+	once        sync.Once // of the two below
+	verifier    *gm.Verifier
+	fingerprint [gm.DigestSize]byte
+}
+
+// prepared returns what is computed once of the public key for its signatures.
+func (v *version) prepared() (*gm.Verifier, [gm.DigestSize]byte) {
+	v.once.Do(func() { v.verifier, v.fingerprint = gm.NewVerifier(v.Public), v.Fingerprint() })
+	return v.verifier, v.fingerprint
 }
 
 // knownSeals remembers the last seals whose maker's signature was checked for

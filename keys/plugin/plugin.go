@@ -27,7 +27,15 @@
 //
 // Mount options (vault secrets enable -options=…): clock_window, 10s to 10m,
 // default 5m; destroy_wait, at least 24h, default 168h; max_answers, 1024 to
-// 4194304, default 262144. A mount with other values is refused.
+// 4194304, default 262144; fault_check, "client" (default) or "engine": who
+// verifies a new signature before use. A mount with other values is refused.
+//
+// Why the client: keys/vault verifies every signature it receives against the
+// key it expects, which it must do anyway (it cannot know who answered), and
+// throws away what does not verify. Verifying here as well would double the
+// price of a signature and would only stop somebody who holds a stolen token
+// and can make this machine's memory or processor fail at will. Where that is
+// to be feared, or where other clients sign, set fault_check=engine.
 //
 // Entries under keys/ are seal-wrapped where Vault's seal can. Every operation
 // runs on the active node of the primary cluster: standbys and secondaries
@@ -108,6 +116,14 @@ func configured(c engine.Config, options map[string]string) (engine.Config, erro
 			errs = append(errs, fmt.Errorf("option max_answers: want %d to %d, not %.40q", MinAnswers, MaxAnswers, text))
 		}
 		c.MaxAnswers = n
+	}
+	switch who, ok := options["fault_check"]; {
+	case !ok, who == "client":
+		c.CheckedOutside = true
+	case who == "engine":
+		c.CheckedOutside = false
+	default:
+		errs = append(errs, fmt.Errorf("option fault_check: want client or engine, not %.40q", who))
 	}
 	return c, errors.Join(errs...)
 }

@@ -49,7 +49,7 @@ type Key struct {
 // public is the public half of one version: it never changes, so it is read
 // once.
 type public struct {
-	key         *gm.PublicKey
+	key         *gm.Verifier // nil: there is no such version
 	fingerprint [gm.DigestSize]byte
 }
 
@@ -181,10 +181,12 @@ func (k *Key) public(ctx context.Context, version int) (*public, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, v := range info.Versions {
-		if old := k.publics[v.Number]; old != nil && !old.key.Equal(v.Public) {
+		if old := k.publics[v.Number]; old != nil && !old.key.Public().Equal(v.Public) {
 			return nil, fmt.Errorf("%w: version %d of key %s has changed", keys.ErrFault, v.Number, k.name)
 		}
-		k.publics[v.Number] = &public{v.Public, v.Fingerprint()}
+		if k.publics[v.Number] == nil {
+			k.publics[v.Number] = &public{gm.NewVerifier(v.Public), v.Fingerprint()}
+		}
 	}
 	if p = k.publics[version]; p == nil {
 		return &public{}, nil

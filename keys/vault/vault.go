@@ -13,8 +13,8 @@
 // What it promises, and refuses:
 //
 //   - Every signature is verified against the key's public half before it is
-//     returned (ErrFault otherwise). The engine inside Vault does not do it
-//     again: see engine.Config.Unverified.
+//     returned (ErrFault otherwise). The engine inside Vault leaves that to
+//     us: see keys/plugin, option fault_check.
 //   - Every call ends by its deadline (Config.SignTimeout), retries included.
 //   - A signing request is repeated only when it cannot have been carried out,
 //     or under its idempotency id. Otherwise the error is keys.ErrOutcome.
