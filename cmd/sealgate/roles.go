@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,6 +23,7 @@ import (
 	"github.com/sealgate/sealgate/internal/httpserve"
 	"github.com/sealgate/sealgate/internal/identity"
 	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/pki"
 	"github.com/sealgate/sealgate/seal"
 	"github.com/sealgate/sealgate/seal/server"
 )
@@ -62,6 +64,11 @@ func startRoles(ctx context.Context, s *site, log *slog.Logger, open listeners) 
 	}
 	if c := s.config.Sealer; c != nil {
 		if err := r.startSealer(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if t := s.config.TSA; t != nil {
+		if err := r.startTSA(ctx, t); err != nil {
 			return nil, err
 		}
 	}
@@ -133,10 +140,50 @@ func (r *roles) startSealer(ctx context.Context, c *config.Sealer) error {
 		Concurrent: sealerConnections, OnRefuse: s.refusals.Add, Log: r.log}, api)
 }
 
+// startTSA serves timestamps. Every token is recorded before it is handed out.
+func (r *roles) startTSA(ctx context.Context, c *config.TSA) error {
+	s := r.site
+	name, err := keys.ParseName(c.Key)
+	if err != nil {
+		return keyError(err)
+	}
+	policy, err := config.ParseOID(c.Policy)
+	if err != nil {
+		return usage(err)
+	}
+	authority, err := pki.NewTSA(ctx, pki.TSAConfig{Key: s.keys.Key(name), Policy: policy, Accuracy: time.Duration(c.Accuracy), Log: r.log,
+		OnStamp: func(ctx context.Context, serial *big.Int, imprint []byte, _ time.Time) error {
+			_, err := s.ledger.Append(ctx, audit.Record{Type: "admin.timestamp", Actor: audit.Actor{Kind: "service", ID: s.config.Node},
+				Object: audit.Object{Kind: "timestamp", ID: serial.Text(16)}, Outcome: audit.OK, BodySM3: imprint})
+			return err
+		}})
+	if err != nil {
+		return keyError(fmt.Errorf("tsa: %w", err))
+	}
+	return r.serve("tsa", c.Listen, c.TLS, httpserve.Config{OnRefuse: s.refusals.Add, Log: r.log}, authority)
+}
+
+// timestamps returns who stamps new signatures.
+func timestamps(c *config.Timestamps, judge seal.VerifierConfig) (seal.Timestamper, error) {
+	client, err := pki.NewTSAClient(pki.TSAClientConfig{URLs: c.URLs, Anchors: judge.Trust, Timeout: time.Duration(c.Timeout)})
+	if err != nil {
+		return nil, usage(fmt.Errorf("sealer.timestamps: %w", err))
+	}
+	return client, nil
+}
+
 // openCabinet puts the seals of the state store into a cabinet, each with the
 // key version that its record names.
 func openCabinet(ctx context.Context, s *site, verifier *seal.Verifier) (*server.Cabinet, error) {
-	cabinet := server.NewCabinet(server.CabinetConfig{Sealer: seal.NewSealer(seal.SealerConfig{Verifier: verifier}), Status: s.store})
+	sealer := seal.SealerConfig{Verifier: verifier}
+	if c := s.config.Sealer; c != nil && c.Timestamps != nil {
+		stamper, err := timestamps(c.Timestamps, s.judge)
+		if err != nil {
+			return nil, err
+		}
+		sealer.Timestamps, sealer.RequireTimestamp = stamper, c.Timestamps.Required
+	}
+	cabinet := server.NewCabinet(server.CabinetConfig{Sealer: seal.NewSealer(sealer), Status: s.store})
 	all, err := s.store.Seals(ctx)
 	if err != nil {
 		return nil, undecided(err)

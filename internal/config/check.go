@@ -55,18 +55,62 @@ func (f *File) Check(at time.Time) []*Error {
 		c.tls(s.TLS, s.Listen, "sealer")
 		c.need(s.TokenFile, "sealer", "token_file")
 		c.private(s.TokenFile, "sealer", "token_file")
-		if f.Keys == nil {
-			c.fail("the role sealer needs keys", "sealer")
+		if t := s.Timestamps; t != nil {
+			c.timestamps(t)
 		}
+	}
+	if t := f.TSA; t != nil {
+		c.tsa(t)
 	}
 	if f.Admin != nil {
 		c.listen(f.Admin.Listen, "admin", "listen")
 	}
 	c.need(f.Audit.Dir, "audit", "dir")
 	c.need(f.State.SQLite, "state", "sqlite")
+	if f.Keys == nil {
+		c.fail("a value is needed", "keys")
+	}
 	c.keys()
 	c.files()
 	return c.errs
+}
+
+func (c *checker) tsa(t *TSA) {
+	c.listen(t.Listen, "tsa", "listen")
+	c.need(t.Key, "tsa", "key")
+	if _, err := ParseOID(t.Policy); err != nil {
+		c.fail("want an object identifier such as 1.2.156.10197.6.7", "tsa", "policy")
+	}
+	if a := time.Duration(t.Accuracy); a < 0 || a > time.Minute {
+		c.fail("want at most 1m", "tsa", "accuracy")
+	}
+}
+
+func (c *checker) timestamps(t *Timestamps) {
+	if len(t.URLs) == 0 {
+		c.fail("a value is needed", "sealer", "timestamps", "urls")
+	}
+	for i, s := range t.URLs {
+		if u, err := url.Parse(s); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			c.fail("want a URL such as https://tsa.example/", "sealer", "timestamps", "urls", i)
+		}
+	}
+}
+
+// ParseOID reads an object identifier in dotted form.
+func ParseOID(s string) ([]int, error) {
+	var out []int
+	for _, part := range strings.Split(s, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || strconv.Itoa(n) != part {
+			return nil, fmt.Errorf("object identifier %.60q", s)
+		}
+		out = append(out, n)
+	}
+	if len(out) < 3 || out[0] > 2 || out[0] < 2 && out[1] > 39 {
+		return nil, fmt.Errorf("object identifier %.60q", s)
+	}
+	return out, nil
 }
 
 type checker struct {
@@ -90,13 +134,13 @@ func (c *checker) fail(message string, where ...any) {
 func (c *checker) roles() {
 	f := c.f
 	if len(f.Roles) == 0 {
-		c.fail("want at least one of gateway, sealer", "roles")
+		c.fail("want at least one of gateway, sealer, tsa", "roles")
 	}
 	for i, r := range f.Roles {
 		switch {
-		case r != RoleGateway && r != RoleSealer:
-			msg := "want gateway or sealer"
-			if n := Nearest(string(r), []string{string(RoleGateway), string(RoleSealer)}); n != "" {
+		case r != RoleGateway && r != RoleSealer && r != RoleTSA:
+			msg := "want gateway, sealer or tsa"
+			if n := Nearest(string(r), []string{string(RoleGateway), string(RoleSealer), string(RoleTSA)}); n != "" {
 				msg += fmt.Sprintf(" (nearest: %q)", n)
 			}
 			c.fail(msg, "roles", i)
@@ -109,6 +153,9 @@ func (c *checker) roles() {
 	}
 	if f.Has(RoleSealer) != (f.Sealer != nil) {
 		c.fail("the role sealer and the section sealer come together", "sealer")
+	}
+	if f.Has(RoleTSA) != (f.TSA != nil) {
+		c.fail("the role tsa and the section tsa come together", "tsa")
 	}
 }
 

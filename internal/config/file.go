@@ -10,7 +10,7 @@ import (
 // they are named by reference: "file:PATH", "local:NAME" or
 // "vault:MOUNT/PATH#FIELD".
 type File struct {
-	// Roles this process runs: gateway, sealer. In production each role is a
+	// Roles this process runs: gateway, sealer, tsa. In production each role is a
 	// process of its own with its own user.
 	Roles []Role `yaml:"roles"`
 	// Node is this process's name in audit records, unique among all nodes.
@@ -19,6 +19,8 @@ type File struct {
 	Gateway *Gateway `yaml:"gateway"`
 	// Sealer is needed by the role sealer and refused without it.
 	Sealer *Sealer `yaml:"sealer"`
+	// TSA is needed by the role tsa and refused without it.
+	TSA *TSA `yaml:"tsa"`
 	// Admin is the listener of /healthz, /readyz and /metrics. Left out: none.
 	Admin *Admin `yaml:"admin"`
 	// Audit is this process's own ledger. A ledger has one writer.
@@ -45,6 +47,7 @@ type Role string
 const (
 	RoleGateway Role = "gateway"
 	RoleSealer  Role = "sealer"
+	RoleTSA     Role = "tsa"
 )
 
 // Zone is the network on which callers reach a listener.
@@ -130,6 +133,33 @@ type Sealer struct {
 	TokenFile string `yaml:"token_file"`
 	// DocumentBytes is the largest document accepted; 64MiB when left out.
 	DocumentBytes Size `yaml:"document_bytes"`
+	// Timestamps has every new signature stamped. Left out: no timestamps.
+	Timestamps *Timestamps `yaml:"timestamps"`
+}
+
+// Timestamps names timestamp authorities (RFC 3161, GM/T 0033), ours or others.
+type Timestamps struct {
+	// URLs are authorities of equal standing.
+	URLs []string `yaml:"urls"`
+	// Required refuses to seal when no authority answers. Otherwise such a
+	// seal is made without a timestamp.
+	Required bool `yaml:"required"`
+	// Timeout of one authority; 5s.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// TSA configures the timestamp authority.
+type TSA struct {
+	// Listen is host:port; requests are POSTed to /.
+	Listen string `yaml:"listen"`
+	// TLS of the listener; may be left out, for a token is signed.
+	TLS *TLS `yaml:"tls"`
+	// Key is the name of the key of purpose tsa.
+	Key string `yaml:"key"`
+	// Policy is the object identifier of the rules under which it works.
+	Policy string `yaml:"policy"`
+	// Accuracy is stated in every token; 1s.
+	Accuracy Duration `yaml:"accuracy"`
 }
 
 // Admin configures the listener for operators.
@@ -261,6 +291,9 @@ func (f *File) paths() []pathField {
 	if s := f.Sealer; s != nil {
 		tls(s.TLS, "sealer")
 		out = append(out, pathField{&s.TokenFile, []any{"sealer", "token_file"}, false})
+	}
+	if t := f.TSA; t != nil {
+		tls(t.TLS, "tsa")
 	}
 	if k := f.Keys; k != nil {
 		out = append(out, pathField{&k.Dir, []any{"keys", "dir"}, true}, pathField{&k.Unlock.File, []any{"keys", "unlock", "file"}, false})

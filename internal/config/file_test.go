@@ -66,7 +66,7 @@ func TestLoadResolvesPathsAgainstTheFile(t *testing.T) {
 
 func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
-		{"unknown role", "[gateway, sealer]", "[gateway, sealre]", `:1:18: roles.1: want gateway or sealer (nearest: "sealer")`},
+		{"unknown role", "[gateway, sealer]", "[gateway, sealre]", `:1:18: roles.1: want gateway, sealer or tsa (nearest: "sealer")`},
 		{"role twice", "[gateway, sealer]", "[gateway, sealer, gateway]", "the role is named twice"},
 		{"role without section", "sealer:\n  listen: 127.0.0.1:8444\n  token_file: tokens\n", "", "the role sealer and the section sealer come together"},
 		{"no node", "node: gw-1\n", "", "node: want a name"},
@@ -89,7 +89,7 @@ func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 		{"low fd", "{file: secret}", "{fd: 2}", "3 or higher"},
 		{"credential path", "{file: secret}", "{credential: ../x}", "want a plain name"},
 		{"shared place", "dir: keys", "dir: audit", "is the same place as that of audit"},
-		{"sealer without keys", "keys:\n  dir: keys\n  unlock: {file: secret}\n", "", "the role sealer needs keys"},
+		{"sealer without keys", "keys:\n  dir: keys\n  unlock: {file: secret}\n", "", "keys: a value is needed"},
 		{"TLS pair missing", "zone: extranet", "zone: extranet\n  tls: {cert: c.pem, key: k.pem}", "gateway.tls.cert: the file does not exist"},
 		{"TLS pair is rubbish", "zone: extranet", "zone: extranet\n  tls: {cert: secret, key: secret}", "not a pair of PEM files"},
 		{"trust missing", "[anchors]", "[none]", "trust.0: the file does not exist"},
