@@ -61,7 +61,7 @@ func (a *demoArgs) run(ctx context.Context, e env, document []byte) (err error) 
 		return err
 	}
 	defer stopUpstreams()
-	options := demo.Options{Gateway: open.addr("gateway"), Sealer: open.addr("sealer"), Admin: open.addr("admin"),
+	options := demo.Options{Gateway: open.addr("gateway"), Sealer: open.addr("sealer"), TSA: open.addr("tsa"), Admin: open.addr("admin"),
 		Upstreams: upstreams, At: started.Truncate(time.Second)}
 	var maker keyService
 	if a.vault != "" {

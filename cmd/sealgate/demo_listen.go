@@ -17,6 +17,7 @@ const (
 	demoGateway = "127.0.0.1:8443"
 	demoSealer  = "127.0.0.1:8444"
 	demoAdmin   = "127.0.0.1:8445"
+	demoTSA     = "127.0.0.1:8446"
 )
 
 // listeners are open listeners by role. The demo opens them before it writes
@@ -44,7 +45,7 @@ func demoListeners(gateway string, anywhere bool) (_ listeners, err error) {
 		}
 	}()
 	for _, l := range []struct{ role, asked, usual string }{
-		{"gateway", gateway, demoGateway}, {"sealer", "", demoSealer}, {"admin", "", demoAdmin},
+		{"gateway", gateway, demoGateway}, {"sealer", "", demoSealer}, {"admin", "", demoAdmin}, {"tsa", "", demoTSA},
 	} {
 		if open[l.role], err = listenAt(l.asked, l.usual, anywhere); err != nil {
 			delete(open, l.role)

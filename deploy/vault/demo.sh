@@ -59,8 +59,13 @@ for try in $(seq 300); do bin/vault secrets list >/dev/null 2>&1 && break || sle
 bin/vault plugin register -sha256="$(sha256sum "$dir/plugins/sealgate-vault-plugin" | cut -d ' ' -f 1)" secret sealgate-vault-plugin
 bin/vault secrets enable -path=sealgate -plugin-name=sealgate-vault-plugin plugin
 
-# The service: the shipped policy, with the demo's key names.
-sed -e 's/seal-\*/demo-seal/g; s/ledger-sealer/checkpoint/g' deploy/vault/sealer.hcl | bin/vault policy write sealer -
+# The service: the shipped policy with the demo's key names, and the timestamp
+# authority, which the demo runs in the same process.
+{
+	sed -e 's/seal-\*/demo-seal/g; s/ledger-sealer/checkpoint/g' deploy/vault/sealer.hcl
+	echo 'path "sealgate/sign/tst/tsa" { capabilities = ["update"] }'
+	echo 'path "sealgate/keys/tsa"     { capabilities = ["read"] }'
+} | bin/vault policy write sealer -
 # The ceremony makes keys, certificates and seals, and seals no document.
 bin/vault policy write ceremony - <<'EOF'
 path "sealgate/keys/*"          { capabilities = ["create", "read", "update", "list"] }

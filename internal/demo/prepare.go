@@ -42,7 +42,7 @@ var ErrBusy = errors.New("另一个进程正在使用演示目录 another proces
 
 // Options says where a demo listens. Addresses are host:port on loopback.
 type Options struct {
-	Gateway, Sealer, Admin string
+	Gateway, Sealer, TSA, Admin string
 	Upstreams              map[string]string // base URL of each of Providers
 	At                     time.Time
 
@@ -173,7 +173,7 @@ func (s *Site) clear() error {
 			return err
 		}
 	}
-	for _, d := range []string{"callers", "tls", "trust", "trust/maker", "trust/signer"} {
+	for _, d := range []string{"callers", "tls", "trust", "trust/maker", "trust/signer", "trust/tsa"} {
 		if err := durable.MkdirAll(s.Path(filepath.FromSlash(d)), durable.PrivateDir); err != nil {
 			return err
 		}
@@ -245,9 +245,10 @@ func (s *Site) secret(name string) error {
 }
 
 // certify makes the keys and certificates of the story: root, maker CA, signer
-// CA, maker, signer, and the ledger's checkpoint key.
+// CA, timestamp CA, maker, signer, timestamp authority, and the ledger's
+// checkpoint key.
 func (s *Site) certify(ctx context.Context, ks KeyStore) error {
-	for name, purpose := range map[keys.Name]keys.Purpose{"root": keys.CA, "maker-ca": keys.CA, "signer-ca": keys.CA,
+	for name, purpose := range map[keys.Name]keys.Purpose{"root": keys.CA, "maker-ca": keys.CA, "signer-ca": keys.CA, "tsa-ca": keys.CA, "tsa": keys.TSA,
 		"maker": keys.SealMaker, SealName: keys.Seal, "checkpoint": keys.Checkpoint} {
 		if _, err := ks.Create(ctx, name, purpose); err != nil {
 			return fmt.Errorf("create key %s: %w", name, err)
@@ -267,6 +268,7 @@ func (s *Site) certify(ctx context.Context, ks KeyStore) error {
 	}{
 		{"maker-ca", "maker", "演示制章人 CA demo seal-maker CA", "maker", "演示印章制作中心", pki.Maker},
 		{"signer-ca", "signer", "演示签章人 CA demo signer CA", SealName, "演示人力资源和社会保障厅 签章人", pki.Signer},
+		{"tsa-ca", "tsa", "演示时间戳 CA demo timestamp CA", "tsa", "演示时间戳服务", pki.TSA},
 	} {
 		if _, err := root.Enrol(ctx, ks.Key(keys.Name(ca.key)), ks, pki.SubCA, name(ca.subject), from, from.AddDate(10, 0, 0)); err != nil {
 			return fmt.Errorf("certify %s: %w", ca.key, err)

@@ -54,7 +54,11 @@ func (t *Tour) sealing(ctx context.Context) error {
 	if err := durable.WriteFile(t.Site.Path(SealedFile), sealed, 0o644); err != nil {
 		return err
 	}
-	t.held("许可证已盖章，验证结论有效（严格模式亦然）", "the permit is sealed and valid, also strictly")
+	report := verifier.Verify(ctx, SealedFile, sealed, seal.Options{At: time.Now()})
+	if len(report.Signatures) != 1 || report.Signatures[0].TimeSource != seal.TimeStamped {
+		return fmt.Errorf("the seal carries no timestamp that verifies")
+	}
+	t.held("许可证已盖章并加盖时间戳，验证结论有效（严格模式亦然）", "the permit is sealed and timestamped, and valid, also strictly")
 
 	twice, err := t.seal(ctx, sealed, x, y-60)
 	if err != nil {
