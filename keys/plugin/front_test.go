@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/sealgate/sealgate/keys/engine"
@@ -131,5 +130,3 @@ func TestContractOverAStorageThatRepeatsWrites(t *testing.T) {
 		return mount(t, h, engine.Config{Now: clock.Now})
 	}))
 }
-
-var standby = consts.ReplicationPerformanceStandby

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -81,6 +82,7 @@ func (c Config) checked() (Config, error) {
 	if len(c.Addresses) == 0 {
 		return c, fmt.Errorf("%w: no address", ErrConfig)
 	}
+	c.Addresses = slices.Clone(c.Addresses)
 	for i, a := range c.Addresses {
 		u, err := url.Parse(a)
 		if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
