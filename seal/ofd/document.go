@@ -26,6 +26,9 @@ func (l loader) document(path string) *Document {
 			l.resource(PartDocumentRes, l.text(n))
 		}
 		for _, n := range l.all(common, "TemplatePage") {
+			if !l.first("template", n.attr("ID")) {
+				p.noteOnce(3, CodeXMLFormat, path, "two templates have the same ID")
+			}
 			if t := l.part(PartTemplate, n.attr("ID"), n.attr("BaseLoc")); t != "" {
 				l.content(t)
 			}
@@ -50,14 +53,12 @@ func (l loader) document(path string) *Document {
 }
 
 func (l loader) pages(list *node) {
-	ids := map[string]bool{}
 	boxes := map[string]*Box{} // by page file; several pages may share one
 	for _, n := range l.all(list, "Page") {
 		page := Page{ID: n.attr("ID"), Box: l.doc.Area}
-		if page.ID == "" || ids[page.ID] {
+		if page.ID == "" || !l.first("page", page.ID) {
 			l.p.noteOnce(3, CodeXMLFormat, l.file, "a page has no ID, or one that is used twice")
 		}
-		ids[page.ID] = true
 		if page.Path = l.part(PartPage, page.ID, n.attr("BaseLoc")); page.Path != "" {
 			if _, known := boxes[page.Path]; !known {
 				boxes[page.Path] = l.content(page.Path)
@@ -131,6 +132,9 @@ func (l loader) resource(kind PartKind, loc string) {
 	for _, group := range root.kids {
 		for _, n := range group.kids {
 			id := n.attr("ID")
+			if kind != PartPageRes && id != "" && !l.first("resource", id) {
+				in.p.noteOnce(3, CodeXMLFormat, path, "two resources have the same ID")
+			}
 			switch n.local {
 			case "Font":
 				for _, f := range in.all(n, "FontFile") {

@@ -94,7 +94,12 @@ func TestHostileXMLIsRefusedWithItsCode(t *testing.T) {
 		{"duplicate attribute among many", `<a` + strings.Repeat(" ", 9) + `a="" b="" c="" d="" e="" f="" g="" h="" i="" j="" k="" l="" m="" a=""/>`, format},
 		{"duplicate attribute by namespace", `<a xmlns:p="u" xmlns:q="u" p:b="1" q:b="2"/>`, format},
 		{"duplicate namespace declaration", `<a xmlns:p="u" xmlns:p="v"/>`, format},
-		{"same local name in two namespaces", `<a xmlns:p="u" xmlns:q="v" p:b="1" q:b="2" b="3"/>`, nil},
+		{"same local name in two namespaces", `<a xmlns:p="u" xmlns:q="v" p:b="1" q:b="2"/>`, format},
+		{"attribute with and without prefix", `<a xmlns:p="u" p:b="1" b="3"/>`, format},
+		{"attribute with and without prefix among many", `<a xmlns:p="u" ` + strings.Repeat(" ", 9) + `a="" b="" c="" d="" e="" f="" g="" h="" i="" j="" k="" l="" m="" p:a=""/>`, format},
+		{"attribute of the name of a prefix", `<a xmlns:p="u" p="1"/>`, nil},
+		{"attribute of OFD in a namespace", `<a xmlns:p="u" p:BaseLoc="x"/>`, format},
+		{"attribute of others in a namespace", `<a xmlns:p="u" p:schemaLocation="x"/>`, nil},
 		{"undeclared prefix", `<p:a/>`, format},
 		{"undeclared attribute prefix", `<a p:b="1"/>`, format},
 		{"prefix out of scope", `<a><b xmlns:p="u"/><p:c/></a>`, format},
@@ -162,6 +167,7 @@ func TestAmbiguousStructureIsRefused(t *testing.T) {
 	}
 	for _, pages := range []string{
 		`<ofd:Page ID="1" BaseLoc="Pages/P.xml"/><ofd:Page ID="1" BaseLoc="Pages/P.xml"/>`,
+		`<ofd:Page ID="1" BaseLoc="Pages/P.xml"/><ofd:Page ID="01" BaseLoc="Pages/P.xml"/>`,
 		`<ofd:Page BaseLoc="Pages/P.xml"/>`,
 	} {
 		files := minimal()
@@ -175,6 +181,32 @@ func TestAmbiguousStructureIsRefused(t *testing.T) {
 }
 
 // TestRepeatedNamingIsReadOnce keeps a small file that names the same parts over
+// Where two fonts or templates have one ID, one reader shows the first and
+// another the last, and a signature protects both.
+func TestIDsOfPartsThatAreDrawnAreUniqueInADocument(t *testing.T) {
+	res := func(ids ...string) string {
+		x := `<ofd:Res xmlns:ofd="` + Namespace + `"><ofd:Fonts>`
+		for _, id := range ids {
+			x += `<ofd:Font ID="` + id + `"/>`
+		}
+		return x + `</ofd:Fonts></ofd:Res>`
+	}
+	for name, c := range map[string]struct {
+		public, document, templates string
+		want                        []Code
+	}{
+		"different":             {res("5", "6"), res("7"), `<ofd:TemplatePage ID="1" BaseLoc="Pages/P.xml"/><ofd:TemplatePage ID="2" BaseLoc="Pages/P.xml"/>`, nil},
+		"fonts of one file":     {res("5", "5"), res(), "", []Code{CodeXMLFormat}},
+		"fonts of two files":    {res("5"), res("6", "5"), "", []Code{CodeXMLFormat}},
+		"the same number":       {res("5"), res("05"), "", []Code{CodeXMLFormat}},
+		"templates of one name": {res(), res(), `<ofd:TemplatePage ID="1" BaseLoc="Pages/P.xml"/><ofd:TemplatePage ID="1" BaseLoc="OFD.xml"/>`, []Code{CodeXMLFormat}},
+	} {
+		files := append(minimal(), file("Doc_0/A.xml", c.public), file("Doc_0/B.xml", c.document))
+		files[1].content = strings.Replace(documentXML, "</ofd:CommonData>", "<ofd:PublicRes>A.xml</ofd:PublicRes><ofd:DocumentRes>B.xml</ofd:DocumentRes>"+c.templates+"</ofd:CommonData>", 1)
+		hostile{name, build(files...), c.want}.check(t)
+	}
+}
+
 // and over from costing more than its size.
 func TestRepeatedNamingIsReadOnce(t *testing.T) {
 	var pages, res strings.Builder

@@ -1,5 +1,7 @@
 package ofd
 
+import "strings"
+
 // DocBody is one document of the package with its signatures.
 type DocBody struct {
 	DocID    string
@@ -117,6 +119,16 @@ func (l loader) visit(role, path string) bool {
 	}
 	l.visited[key] = true
 	return true
+}
+
+// first reports whether an ID is new among those of its kind in the document.
+// IDs are numbers: 7 and 07 are one to some readers. Where two parts have one
+// ID, readers differ on which of them they show.
+func (l loader) first(kind, id string) bool {
+	if trimmed := strings.TrimLeft(id, "0"); trimmed != "" {
+		id = trimmed
+	}
+	return l.visit(l.doc.Path+"\x00"+kind+" ID", id)
 }
 
 // at returns a loader for the root element of another file of the document.

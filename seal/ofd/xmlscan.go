@@ -2,6 +2,7 @@ package ofd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -317,8 +318,9 @@ func (s *xmlScanner) attribute() *xmlError {
 	return nil
 }
 
-// checkAttributes enforces Namespaces in XML 1.0: declarations are sane, used
-// prefixes are bound, and no attribute occurs twice under either spelling.
+// checkAttributes enforces Namespaces in XML 1.0: declarations are sane and used
+// prefixes are bound. No attribute occurs twice, not even in two namespaces: OFD
+// readers go by local names and take the first or the last.
 func (s *xmlScanner) checkAttributes(prefix string) *xmlError {
 	depth := len(s.stack)
 	for _, a := range s.attrs {
@@ -342,27 +344,29 @@ func (s *xmlScanner) checkAttributes(prefix string) *xmlError {
 		}
 		return nil
 	}
-	type key struct{ space, local string }
-	var seen map[key]bool
+	var seen map[string]bool
 	if len(s.attrs) > 12 {
-		seen = make(map[key]bool, len(s.attrs))
+		seen = make(map[string]bool, len(s.attrs))
 	}
 	for i, a := range s.attrs {
 		if !s.bound(a.prefix) {
 			return s.fail("the prefix %q is not declared", clip(a.prefix))
 		}
-		k := key{s.space(a.prefix), a.local}
+		twice := false
 		if seen != nil {
-			if seen[k] {
-				return s.fail("the attribute %q occurs twice", clip(a.local))
+			key := a.local
+			if a.prefix == "xmlns" {
+				key = "xmlns:" + key
 			}
-			seen[k] = true
-			continue
+			twice = seen[key]
+			seen[key] = true
+		} else {
+			twice = slices.ContainsFunc(s.attrs[:i], func(b attr) bool {
+				return b.local == a.local && (b.prefix == "xmlns") == (a.prefix == "xmlns")
+			})
 		}
-		for _, b := range s.attrs[:i] {
-			if b.local == a.local && s.space(b.prefix) == k.space {
-				return s.fail("the attribute %q occurs twice", clip(a.local))
-			}
+		if twice {
+			return s.fail("the attribute %q occurs twice", clip(a.local))
 		}
 	}
 	return nil
@@ -374,15 +378,6 @@ func (s *xmlScanner) bound(prefix string) bool {
 	}
 	_, ok := s.lookup(prefix)
 	return ok
-}
-
-// space is the namespace of an attribute with this prefix: none without a prefix.
-func (s *xmlScanner) space(prefix string) string {
-	if prefix == "" || prefix == "xmlns" {
-		return prefix
-	}
-	uri, _ := s.lookup(prefix)
-	return uri
 }
 
 // lookup returns the namespace of an element prefix; the empty prefix is

@@ -77,6 +77,11 @@ func parseXML(data []byte, prune string, left *int) (*node, *xmlError) {
 				up := stack[len(stack)-1]
 				up.kids = append(up.kids, n)
 			}
+			for _, a := range n.attrs {
+				if a.prefix != "" && isOFDAttribute(a.local) {
+					return nil, s.fail("the attribute %q stands in a namespace, where only some readers find it", a.local)
+				}
+			}
 			stack = append(stack, n)
 			if prune != "" && n.local == prune && len(stack) == 2 && !s.empty {
 				skip = len(s.stack)
@@ -206,6 +211,16 @@ func (n *node) prefixed(local string) string {
 
 // value returns the trimmed text of a leaf.
 func (n *node) value() string { return strings.Trim(n.text, " \t\r\n") }
+
+// isOFDAttribute knows the attributes that decide what a package consists of and
+// what a signature says. OFD writes them without prefix.
+func isOFDAttribute(local string) bool {
+	switch local {
+	case "ID", "BaseLoc", "Type", "Relative", "FileRef", "CheckMethod", "PageRef", "PageID", "Boundary", "Clip", "Profile", "TypeID", "RefId":
+		return true
+	}
+	return false
+}
 
 // allowed reports whether an element in this namespace, inside a file whose
 // root has the namespace rootSpace, is an OFD element to strict and to lenient
