@@ -43,8 +43,8 @@ var ErrBusy = errors.New("另一个进程正在使用演示目录 another proces
 // Options says where a demo listens. Addresses are host:port on loopback.
 type Options struct {
 	Gateway, Sealer, TSA, Admin string
-	Upstreams              map[string]string // base URL of each of Providers
-	At                     time.Time
+	Upstreams                   map[string]string // base URL of each of Providers
+	At                          time.Time
 
 	// Ceremony makes and certifies the keys in Vault; nil: the embedded
 	// keystore does, in the demo's folder. Vault is the section keys.vault with
