@@ -210,14 +210,18 @@ func ownGaps(p *ofd.Package, judged []*judgement, uncovered []string) {
 	for _, j := range judged {
 		gaps := p.UncoveredBy(j.sig)
 		j.partial = len(gaps) > 0
+		if len(judged) == 1 || j.sig.Raw == nil {
+			continue
+		}
 		listed := 0
 		for _, g := range gaps {
-			_, open := slices.BinarySearch(uncovered, g.Name)
-			if open || !g.Reachable || j.sig.Raw == nil || listed == maxOwnGaps {
+			if !g.Reachable || listed == maxOwnGaps {
 				continue
 			}
-			j.checks.add(8, codeSignatureGap, g.Name, "only another signature protects this file")
-			listed++
+			if _, open := slices.BinarySearch(uncovered, g.Name); !open {
+				j.checks.add(8, codeSignatureGap, g.Name, "only another signature protects this file")
+				listed++
+			}
 		}
 	}
 }
