@@ -343,7 +343,7 @@ func TestUpstreamFaultsAreWithheldWithTheirCode(t *testing.T) {
 	}{
 		{"error status", func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "SELECT 张三", 500) }, 502, "SG-UPSTREAM-STATUS"},
 		{"not found", func(rw http.ResponseWriter, _ *http.Request) { http.NotFound(rw, nil) }, 502, "SG-UPSTREAM-STATUS"},
-		{"redirect", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/elsewhere", 302) }, 502, "SG-UPSTREAM-REDIRECT"},
+		{"redirect", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/elsewhere", http.StatusFound) }, 502, "SG-UPSTREAM-REDIRECT"},
 		{"unknown content type", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "<html>张三") }, 502, "SG-MASK-CONTENT-TYPE"},
 		{"broken JSON", func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "application/json")

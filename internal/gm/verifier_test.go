@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the plain curve arithmetic is the independent side of these comparisons
+
 package gm
 
 import (
