@@ -69,6 +69,9 @@ func report(stderr io.Writer, c command, err error) int {
 			hints = append(hints, p.HintZH+" "+p.Hint)
 		}
 	}
+	if !strings.ContainsFunc(text, chinese) {
+		text = map[int]string{exitNo: "不通过 no: ", exitUsage: "输入有误 input: ", exitUndecided: "无法完成 not done: "}[code] + text
+	}
 	fmt.Fprintf(stderr, "sealgate %s: %s\n", c.name, oneLine(text))
 	for _, h := range hints {
 		fmt.Fprintf(stderr, "hint: %s\n", oneLine(h))

@@ -182,7 +182,7 @@ func inspectOFD(r *inspection, data []byte) (*inspection, error) {
 	for _, s := range p.Signatures() {
 		sig := inspectedSig{ID: s.ID, Type: string(s.Type), Path: s.Path, Method: s.CheckMethod, References: len(s.References)}
 		for _, st := range s.Stamps {
-			sig.Stamps = append(sig.Stamps, fmt.Sprintf("page %s at %s", st.PageRef, st.Boundary))
+			sig.Stamps = append(sig.Stamps, fmt.Sprintf("%s at %s mm", pageName(p.Bodies[s.Body], st.PageRef), st.Boundary))
 		}
 		if value, err := p.SignedValue(s); err == nil {
 			sig.Value = inspectValue(value)
@@ -190,6 +190,18 @@ func inspectOFD(r *inspection, data []byte) (*inspection, error) {
 		r.Signatures = append(r.Signatures, sig)
 	}
 	return r, nil
+}
+
+// pageName says which page of a document a stamp's page reference means.
+func pageName(b *ofd.DocBody, ref string) string {
+	if b.Document != nil {
+		for i, page := range b.Document.Pages {
+			if page.ID == ref {
+				return fmt.Sprintf("第 %d 页 page %d (ID %s)", i+1, i+1, ref)
+			}
+		}
+	}
+	return "没有此页 no such page (ID " + ref + ")"
 }
 
 func inspectValue(der []byte) *inspectedValue {

@@ -69,7 +69,7 @@ func runVerify(ctx context.Context, e env, args []string) error {
 func judge(anchors, revoked []string) (c seal.VerifierConfig, err error) {
 	if len(anchors) > 0 {
 		if c.Trust, err = trust.Load(anchors...); err != nil {
-			return c, usage(err, "-trust 指向 PEM 或 DER 证书文件或其目录 names certificates or a folder of them")
+			return c, usage(fmt.Errorf("信任锚不可读 %w", err), "-trust 指向 PEM 或 DER 证书文件或其目录 names certificates or a folder of them")
 		}
 	}
 	if len(revoked) == 0 {
@@ -77,7 +77,7 @@ func judge(anchors, revoked []string) (c seal.VerifierConfig, err error) {
 	}
 	source, err := trust.LoadRevocations(trust.RevocationConfig{}, revoked...)
 	if err != nil {
-		return c, usage(err, "-revoked 指向吊销列表、OCSP 应答或印章状态列表 names revocation lists, OCSP answers or seal status lists")
+		return c, usage(fmt.Errorf("吊销信息不可读 %w", err), "-revoked 指向吊销列表、OCSP 应答或印章状态列表 names revocation lists, OCSP answers or seal status lists")
 	}
 	if c.Trust == nil {
 		return c, usage(errors.New("-revoked 需要 needs -trust"))

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sealgate/sealgate/internal/testenv"
+)
+
+// TestMain registers the program, so that scripts run it as a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sealgate": main})
+}
+
+// TestScripts runs testdata/script: every subcommand, every exit code.
+func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", nil)
+}
+
+// TestCorpusScripts runs testdata/corpus: the program on real files.
+func TestCorpusScripts(t *testing.T) {
+	corpus := testenv.Corpus(t, "ofd")
+	runScripts(t, "testdata/corpus", func(env *testscript.Env) { env.Setenv("CORPUS", corpus) })
+}
+
+func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
+	prepared := &preparedDemo{folder: filepath.Join(t.TempDir(), "demo")}
+	testscript.Run(t, testscript.Params{
+		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[processes{}] = map[string]*process{}
+			if setup != nil {
+				setup(env)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "send": cmdSend, "stop": cmdStop,
+			"newdemo": prepared.cmd, "addresses": cmdAddresses,
+			"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
+			"jsonlines": cmdJSONLines,
+		},
+	})
+}
+
+// stderrLine is what may stand on stderr: one line for an error, hints, the
+// problem document of a refused call, log lines, the banner of software keys.
+var stderrLine = regexp.MustCompile(`^(sealgate( [a-z]+)?: .+|hint: .+|\{"type":"urn:sealgate:.+\}|time=.+|软件密钥.*|Software keys.*|已停止 stopped)$`)
+
+// exits CODE sealgate ARG...: runs the program, wants that exit code, and
+// checks what every run promises: errors in one line each, in both languages,
+// and no secret of the demo in sight.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%v: exit %d, want %d", args[1:], got, want)
+	}
+	stdout, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+	if complaint := manners(got, stdout, stderr, secretsOf(ts.MkAbs("demo"))); complaint != "" {
+		ts.Fatalf("%v: %s", args[1:], complaint)
+	}
+}
+
+// manners returns what is wrong with a run's output, or "".
+func manners(code int, stdout, stderr string, secrets []string) string {
+	said := false
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSuffix(line, "\n")
+		if !stderrLine.MatchString(line) {
+			return fmt.Sprintf("stderr holds %q", line)
+		}
+		if strings.HasPrefix(line, "sealgate") {
+			if said && !strings.HasPrefix(line, "sealgate verify: ") {
+				return fmt.Sprintf("a second error line: %q", line)
+			}
+			said = true
+			if !strings.ContainsFunc(line, chinese) || !regexp.MustCompile(`[a-z]{2} [a-z]`).MatchString(line[9:]) {
+				return fmt.Sprintf("not in both languages: %q", line)
+			}
+		}
+	}
+	if code != 0 && !said && stdout == "" {
+		return "it failed and said nothing"
+	}
+	if code == 0 && said {
+		return "it succeeded with an error line"
+	}
+	for _, internal := range []string{"goroutine ", "panic", "runtime error", ".go:", "%!", "<nil>", "0xc0"} {
+		if strings.Contains(stdout+stderr, internal) {
+			return fmt.Sprintf("the output holds %q", internal)
+		}
+	}
+	for _, s := range secrets {
+		if strings.Contains(stdout+stderr, s) {
+			return "the output holds a secret"
+		}
+	}
+	return ""
+}
+
+// secretsOf returns what lies in a demo's folder and must never be printed.
+func secretsOf(demo string) []string {
+	var out []string
+	files, _ := filepath.Glob(filepath.Join(demo, "callers", "*"))
+	for _, f := range append(files, filepath.Join(demo, "unlock"), filepath.Join(demo, "tokens"), filepath.Join(demo, "tls", "server.key")) {
+		if strings.HasSuffix(f, ".pub") || strings.HasSuffix(f, ".yaml") {
+			continue
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		for _, word := range strings.Fields(string(text)) {
+			if len(word) >= 16 && !strings.HasPrefix(word, "---") {
+				out = append(out, word)
+			}
+		}
+	}
+	return out
+}
+
+// preparedDemo is a demo folder that is made once and copied into each script
+// that needs keys, a seal, a sealed permit and a ledger.
+type preparedDemo struct {
+	folder string
+	once   sync.Once
+	err    error
+}
+
+// newdemo: puts a stopped demo into the folder demo of the script.
+func (p *preparedDemo) cmd(ts *testscript.TestScript, _ bool, _ []string) {
+	p.once.Do(func() { p.err = p.make(ts) })
+	ts.Check(p.err)
+	ts.Check(copyTree(ts.MkAbs("demo"), p.folder))
+}
+
+func (p *preparedDemo) make(ts *testscript.TestScript) error {
+	proc, err := startProcess(ts, "prepare", []string{"sealgate", "demo", "-dir", p.folder, "-addr", "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	if err := proc.await("Ctrl-C"); err != nil {
+		return err
+	}
+	return proc.stop(os.Interrupt, 0)
+}
+
+func copyTree(dst, src string) error {
+	return filepath.WalkDir(src, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dst, rel)
+		if d.IsDir() {
+			return os.Mkdir(to, info.Mode().Perm())
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, data, info.Mode().Perm())
+	})
+}
