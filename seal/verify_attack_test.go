@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/seal"
@@ -210,5 +211,21 @@ func TestWhatOnlyALaterSignatureProtectsIsSaidOfTheEarlierOne(t *testing.T) {
 	}
 	if r := verify(t, w.anchors, data, seal.Options{At: worldNow, Strict: true}); r.Indication != seal.Invalid {
 		t.Errorf("strict: %s", r.Indication)
+	}
+}
+
+// A signing time before the seal existed is not the signing time.
+func TestASealCannotHaveBeenUsedBeforeItWasMade(t *testing.T) {
+	w := newWorld(t)
+	for made, want := range map[time.Time]seal.Indication{
+		signedAt.AddDate(0, 0, 1):      seal.Indeterminate,
+		signedAt.Add(10 * time.Second): seal.Valid, // two clocks
+	} {
+		d := blank()
+		w.apply(d, 0, sealing{seal: w.makeSeal(func(i *ses.SealInfo) { i.Property.Created = made })})
+		r := verify(t, w.anchors, zipOf(t, d.files...), seal.Options{At: worldNow})
+		if r.Indication != want || (want == seal.Indeterminate) != (codesOf(r) == "W_TIME_CLAIMED") {
+			t.Errorf("made %v: %s %q", made, r.Indication, codesOf(r))
+		}
 	}
 }

@@ -246,6 +246,9 @@ func (j *judgement) checkSeal(s *ses.Seal, signer *gm.Certificate) {
 		created := j.sealMadeAt(s)
 		j.checkSealStatus(s.Info.ID, maker, j.checkMaker(maker, signer, created))
 	}
+	if signer != nil && j.source == TimeClaimed && p.Created.After(j.time.Add(clockSkew)) {
+		j.doubts = append(j.doubts, "the seal was made "+stamp(p.Created)+", after the claimed time")
+	}
 	switch {
 	case p.NotAfter.Before(p.NotBefore):
 		j.checks.add(18, codeSealExpired, "", "the seal ends before it begins")

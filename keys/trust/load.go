@@ -26,6 +26,11 @@ var ErrAnchors = errors.New("trust anchors cannot be read")
 // tsa of a folder serve that role only. Any other sub-folder, a folder without
 // a certificate, and a malformed certificate are errors, so that a typing
 // mistake does not go unnoticed.
+//
+// No extension tells a seal maker's certificate from a signer's. Under an anchor
+// of both roles everybody who may sign may also make seals in any name, so where
+// makers and signers have one authority, put the makers' own certificates, not
+// that authority, into maker.
 func Load(paths ...string) (*Anchors, error) {
 	var list []Anchor
 	for _, p := range paths {

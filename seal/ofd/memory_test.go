@@ -43,7 +43,7 @@ func TestTreesOfAllFilesTogetherStayWithinTheirMemory(t *testing.T) {
 		"texts":      "<a>" + strings.Repeat("x", 1<<20-200) + "</a>",
 		"values":     `<a b="` + strings.Repeat("x", 1<<20-200) + `"/>`,
 	} {
-		data := resources(160, head+content+tail)
+		data := resources(110, head+content+tail)
 		p, ps, held := heldBy(data)
 		if p == nil || !problems(ps).fatal() || held > most {
 			t.Errorf("%s: %d KiB of zip hold %d MiB, problems %v", name, len(data)>>10, held>>20, ps)

@@ -27,7 +27,6 @@ type Signature struct {
 	BaseLoc  string // as written
 	Path     string // the Signature.xml, "" when missing
 	Body     int    // index of the DocBody
-	Last     bool   // the list's last one
 
 	// From Signature.xml.
 	Raw         []byte // the file's bytes: what dataHash is the digest of
@@ -154,9 +153,6 @@ func (p *Package) loadList(index int, b *DocBody, files map[string]bool) {
 			p.loadSignature(s)
 		}
 		files[s.Path] = true
-	}
-	if n := len(b.Signatures); n > 0 {
-		b.Signatures[n-1].Last = true
 	}
 }
 
