@@ -174,6 +174,9 @@ func (c *call) decide(ctx context.Context) error {
 	return nil
 }
 
+// strangerWrite is how long the refusal of a stranger may take to be written.
+const strangerWrite = 5 * time.Second
+
 // refuse records or counts the refusal, and then answers. When it cannot be
 // recorded the answer says so instead: there is no act without a record, and
 // an answer is one.
@@ -196,6 +199,8 @@ func (c *call) refuse(err error) {
 	}
 	if c.caller == nil {
 		c.CountRefusal(p.Code)
+		// A stranger who does not read holds a place among the handlers briefly.
+		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(strangerWrite))
 		problem.Write(c.w, p)
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/audit"
+	"github.com/sealgate/sealgate/gateway/catalog"
 	"github.com/sealgate/sealgate/gateway/mask"
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/internal/httpserve"
@@ -19,6 +20,10 @@ import (
 	"github.com/sealgate/sealgate/internal/problem"
 	"github.com/sealgate/sealgate/policy"
 )
+
+// answerGrace is how long an answer may take to be written and recorded after
+// the time of its interface is up.
+const answerGrace = 10 * time.Second
 
 // serve takes an admitted call to its end.
 func (c *call) serve() {
@@ -35,6 +40,9 @@ func (c *call) serve() {
 	c.logParams()
 	ctx, cancel := context.WithTimeout(c.r.Context(), c.match.Interface.Upstream.Timeout)
 	defer cancel()
+	// The interface's time and not the server's decides; who reads slower is cut
+	// with the upstream. A writer without deadlines keeps those it has.
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.match.Interface.Upstream.Timeout + answerGrace))
 	asked := time.Now()
 	resp, err := c.ask(ctx)
 	if err != nil {
@@ -53,6 +61,7 @@ func (c *call) serve() {
 	if c.record(audit.OK, "") != nil {
 		panic(http.ErrAbortHandler) // the answer has no record: it must not end as a whole one
 	}
+	c.answer.end()
 }
 
 // ask sends the request to the upstream, exactly once.
@@ -139,7 +148,8 @@ func (c *call) pass(plan *mask.Plan, resp *http.Response) error {
 func (c *call) fail(ctx context.Context, err error) {
 	gone := c.r.Context().Err() != nil
 	var m *mask.Error
-	if errors.As(err, &m) && m.ClientGone() {
+	var own *upstreamError
+	if !errors.As(err, &own) && errors.As(err, &m) && m.ClientGone() {
 		gone = true
 	}
 	err = c.classify(ctx, err)
@@ -173,7 +183,10 @@ func (c *call) classify(ctx context.Context, err error) error {
 	}
 	var own *upstreamError
 	var masking *mask.Error
-	if errors.As(err, &own) || errors.As(err, &masking) {
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &masking):
 		return err
 	}
 	var op *net.OpError
@@ -203,7 +216,9 @@ func (c *call) logParams() {
 }
 
 // answerWriter sends a masked answer: header first, then bytes that it counts
-// and hashes as they leave.
+// and hashes as they leave. An answer of unknown length ends as a whole one
+// only when the handler returns; of one whose length is announced the last byte
+// is kept back until its outcome is on record.
 type answerWriter struct {
 	*call
 	status int
@@ -211,22 +226,51 @@ type answerWriter struct {
 	begun  bool
 	sum    hash.Hash
 	sent   int64
+	last   []byte // kept back, at most one byte
 }
 
 // SetSize tells that the whole answer is known to be good and has n bytes.
 func (a *answerWriter) SetSize(n int64) { a.size = n }
 
-// Write sends p to the caller.
+// Write sends p to the caller, unless the grant ended while the answer ran.
 func (a *answerWriter) Write(p []byte) (int, error) {
-	if !a.begun {
+	switch {
+	case !a.begun:
 		a.begun = true
 		a.answerHeader(a.w.Header(), a.size)
 		a.w.WriteHeader(a.status)
+	case !a.granted():
+		return 0, &upstreamError{code: "SG-AUTHZ-GRANT-STATUS", why: "(its grant ended meanwhile)"}
 	}
-	n, err := a.w.Write(p)
+	now := p
+	if a.size > 0 && a.sent+int64(len(p)) == a.size {
+		now, a.last = p[:len(p)-1], []byte{p[len(p)-1]}
+	}
+	n, err := a.w.Write(now)
+	if err == nil {
+		n = len(p)
+	}
 	a.sum.Write(p[:n])
 	a.sent += int64(n)
 	return n, err
+}
+
+// end sends what was kept back.
+func (a *answerWriter) end() {
+	if len(a.last) > 0 {
+		_, _ = a.w.Write(a.last) // the client may be gone; the outcome is recorded
+	}
+}
+
+// granted asks the catalogue of now, when it is another one, whether system and
+// grant are still active. All else about a call is judged when it begins.
+func (c *call) granted() bool {
+	now := c.cfg.Catalogue.Current()
+	if now == c.snap {
+		return true
+	}
+	g := now.GrantByID(c.grant.ID)
+	return now.System(c.caller.System.ID).Usable() && g != nil && g.Status == catalog.Active
 }
 
 // empty sends an answer without a body.

@@ -64,13 +64,24 @@ func roundTrip(ctx context.Context, rt http.RoundTripper, method string, u *url.
 		req := (&http.Request{
 			Method: method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 			Header: h.Clone(), ContentLength: int64(len(body)),
-			Body: io.NopCloser(bytes.NewReader(body)), // without GetBody: net/http cannot send it again
+			Body: requestBody(method, body),
 		}).WithContext(httptrace.WithClientTrace(ctx, trace))
 		resp, err := rt.RoundTrip(req)
 		if err == nil || !reused || conn.written.Load() != before || try == maxStale || ctx.Err() != nil {
 			return resp, err
 		}
 	}
+}
+
+// requestBody is a body that net/http cannot send again, as there is no GetBody.
+// A GET without a body has one all the same, which is empty: net/http would
+// repeat it otherwise. Of the other methods it repeats none, and an empty body
+// there would go out in chunks.
+func requestBody(method string, body []byte) io.ReadCloser {
+	if len(body) == 0 && method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions {
+		return http.NoBody
+	}
+	return io.NopCloser(bytes.NewReader(body))
 }
 
 // errStale says that a kept-alive connection was dead, or held bytes that

@@ -107,8 +107,8 @@ func (s *Snapshot) noGrant(q Question) *Refusal {
 			"请在 X-SG-Item 中填写授权所列的事项编码", "send an item code of the grant in X-SG-Item")
 	}
 	return refuse("SG-AUTHZ-ITEM",
-		fmt.Sprintf("政务服务事项 %.64q 不在授权 %s 之内", q.Item, list),
-		fmt.Sprintf("service item %.64q is not one of those that grant %s was given for", q.Item, list),
+		fmt.Sprintf("所填政务服务事项不在授权 %s 之内", list), // what was sent is not repeated: it can be anything
+		fmt.Sprintf("the service item that was sent is not one of those that grant %s was given for", list),
 		"请在 X-SG-Item 中填写授权所列的事项编码，或为该事项另行申请", "send an item code of the grant in X-SG-Item, or apply for this item")
 }
 

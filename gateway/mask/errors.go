@@ -1,8 +1,11 @@
 package mask
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"syscall"
 )
 
 // Codes of the errors; internal/problem's table says what each means to the caller.
@@ -45,9 +48,24 @@ func (e *Error) Error() string {
 		s += fmt.Sprintf("; broken off after %d bytes", e.Sent)
 	}
 	if e.err != nil {
-		s += ": " + e.err.Error()
+		s += ": " + cause(e.err)
 	}
 	return s
+}
+
+// cause tells apart the transport errors that are usual. The text of others is
+// left out: net/http quotes a trailer that it cannot parse, and a GOAWAY frame
+// brings words of the upstream's own.
+func cause(err error) string {
+	for _, known := range []error{io.ErrUnexpectedEOF, io.ErrNoProgress, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
+	}
+	return fmt.Sprintf("%T", err)
 }
 
 // Unwrap returns the transport's error, when there is one.

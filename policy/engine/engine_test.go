@@ -101,7 +101,7 @@ func TestDenyCarriesEveryReasonUnchangedAndTheFirstOnesCode(t *testing.T) {
 	if d.Allow || d.Code != "SG-AUTHZ-ITEM" || len(d.Reasons) != 2 || d.Actions != nil || d.Obligations != nil {
 		t.Fatalf("%+v", d)
 	}
-	want := policy.Reason{Code: "SG-AUTHZ-PURPOSE", ZH: "用途“贷款营销”不在授权 g1 之内", EN: `purpose "贷款营销" is not one of those that grant g1 was given for`,
+	want := policy.Reason{Code: "SG-AUTHZ-PURPOSE", ZH: "所填用途不在授权 g1 之内", EN: `the purpose that was sent is not one of those that grant g1 was given for`,
 		FixZH: "请在 X-SG-Purpose 中填写授权所列的用途，或为新用途另行申请", FixEN: "send a purpose of the grant in X-SG-Purpose, or apply for the new purpose"}
 	if d.Reasons[1] != want {
 		t.Errorf("got  %+v\nwant %+v", d.Reasons[1], want)

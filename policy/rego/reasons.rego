@@ -45,8 +45,8 @@ reasons contains {
 
 reasons contains {
 	"code": "SG-AUTHZ-PURPOSE",
-	"zh": sprintf("用途“%s”不在授权 %s 之内", [input.purpose, input.grant.id]),
-	"en": sprintf("purpose %q is not one of those that grant %s was given for", [input.purpose, input.grant.id]),
+	"zh": sprintf("所填用途不在授权 %s 之内", [input.grant.id]), # what was sent is not repeated: it can be anything
+	"en": sprintf("the purpose that was sent is not one of those that grant %s was given for", [input.grant.id]),
 	"fix_zh": "请在 X-SG-Purpose 中填写授权所列的用途，或为新用途另行申请",
 	"fix_en": "send a purpose of the grant in X-SG-Purpose, or apply for the new purpose",
 } if {
