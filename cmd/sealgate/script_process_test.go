@@ -150,13 +150,19 @@ func cmdStop(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// addresses FILE: sets GATEWAY, SEALER and ADMIN from a configuration.
+// addresses FILE: sets GATEWAY, SEALER, TSA and ADMIN from a configuration.
 func cmdAddresses(ts *testscript.TestScript, _ bool, args []string) {
-	found := regexp.MustCompile(`listen: "127.0.0.1:([0-9]+)"`).FindAllStringSubmatch(ts.ReadFile(args[0]), -1)
-	if len(found) != 3 {
-		ts.Fatalf("%s names %d addresses", args[0], len(found))
+	section := ""
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if m := regexp.MustCompile(`^([a-z]+):`).FindStringSubmatch(line); m != nil {
+			section = m[1]
+		}
+		if m := regexp.MustCompile(`listen: "127\.0\.0\.1:([0-9]+)"`).FindStringSubmatch(line); m != nil {
+			base := "http://127.0.0.1:"
+			if section == "gateway" {
+				base = "https://localhost:"
+			}
+			ts.Setenv(strings.ToUpper(section), base+m[1])
+		}
 	}
-	ts.Setenv("GATEWAY", "https://localhost:"+found[0][1])
-	ts.Setenv("SEALER", "http://127.0.0.1:"+found[1][1])
-	ts.Setenv("ADMIN", "http://127.0.0.1:"+found[2][1])
 }
