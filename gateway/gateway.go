@@ -96,6 +96,9 @@ type Config struct {
 	Transport http.RoundTripper
 	// OutcomeWait bounds the wait for the outcome record; 5 s.
 	OutcomeWait time.Duration
+	// Depends says whether what no other field can be asked about answers, such
+	// as the store of nonces; Ready asks it. nil: there is nothing.
+	Depends func(ctx context.Context) error
 	// Log receives what callers do not; nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -166,5 +169,13 @@ func (g *Gateway) Ready() error {
 	if err := g.cfg.Ledger.Err(); err != nil {
 		return errors.New("the audit ledger does not take records")
 	}
-	return nil
+	if g.cfg.Depends == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dependWait)
+	defer cancel()
+	return g.cfg.Depends(ctx)
 }
+
+// dependWait bounds one question for readiness.
+const dependWait = 2 * time.Second

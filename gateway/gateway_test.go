@@ -718,6 +718,11 @@ func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, text)
 		}
 	}
+	w.gw.cfg.Depends = func(context.Context) error { return errors.New("the state store does not answer") }
+	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "state store") {
+		t.Errorf("readyz without the store of nonces: %d %s", code, body)
+	}
+	w.gw.cfg.Depends = nil
 	w.gw.SetPolicy(nil)
 	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "policy") {
 		t.Errorf("readyz without a policy: %d %s", code, body)

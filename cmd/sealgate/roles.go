@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -104,7 +105,7 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 		Catalogue: r.catalogue, Ledger: s.ledger, Refusals: s.refusals,
 		Identity: identity.NewVerifier(s.store.Nonces(), s.secrets, sessions), Sessions: sessions,
 		Quotas: &catalog.MemoryQuotas{}, Zone: string(c.Zone), TrustedProxies: proxies,
-		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log,
+		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.storeAnswers,
 	})
 	if err != nil {
 		return usage(err)
@@ -230,13 +231,22 @@ func (r *roles) admin() http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, q *http.Request) {
-		if err := errors.Join(r.site.ledger.Err(), r.site.store.Ready(q.Context())); err != nil {
+		if err := errors.Join(r.site.ledger.Err(), r.storeAnswers(q.Context())); err != nil {
 			answer(w, http.StatusServiceUnavailable, "ledger or state store is not available")
 			return
 		}
 		answer(w, http.StatusOK, "ready")
 	})
 	return mux
+}
+
+// storeAnswers is nil when the state store does. Its own error may name files.
+func (r *roles) storeAnswers(ctx context.Context) error {
+	if err := r.site.store.Ready(ctx); err != nil {
+		r.log.Warn("state store does not answer", "error", err.Error())
+		return errors.New("the state store does not answer")
+	}
+	return nil
 }
 
 // serve opens a listener with TLS when the configuration has it.
@@ -341,9 +351,13 @@ func (r *roles) stop() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
+	var all sync.WaitGroup // together, so that a slow call takes nothing from the time of a sealing
 	for _, s := range r.servers {
-		if err := s.Shutdown(ctx); err != nil {
-			r.log.Warn("requests were cut off", "error", err.Error())
-		}
+		all.Go(func() {
+			if err := s.Shutdown(ctx); err != nil {
+				r.log.Warn("requests were cut off", "error", err.Error())
+			}
+		})
 	}
+	all.Wait()
 }

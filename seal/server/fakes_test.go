@@ -21,6 +21,7 @@ type fakes struct {
 	apply     error
 	applied   int
 	slow      chan struct{} // Apply waits for it
+	panics    string        // "prepare", "apply" or "finish"
 	ledger    func(audit.Record) error
 	beginErr  error
 	finishErr error
@@ -45,6 +46,9 @@ func (f *fakes) happened() string {
 
 func (f *fakes) Prepare(_ context.Context, r Request) (Prepared, error) {
 	f.did("prepare")
+	if f.panics == "prepare" {
+		panic("a secret of the sealer")
+	}
 	if f.prepare != nil {
 		return nil, f.prepare
 	}
@@ -64,6 +68,9 @@ func (p *fakePrepared) Key() audit.KeyUse {
 
 func (p *fakePrepared) Apply(ctx context.Context) ([]byte, error) {
 	p.f.did("apply")
+	if p.f.panics == "apply" {
+		panic("a secret of the key")
+	}
 	if p.f.slow != nil {
 		select {
 		case <-p.f.slow:
@@ -129,6 +136,9 @@ func (f *fakes) BeginUse(_ context.Context, u Use, staleBefore time.Time) (*Use,
 
 func (f *fakes) FinishUse(_ context.Context, id string, result UseResult) error {
 	f.did("finish")
+	if f.panics == "finish" {
+		panic("a secret of the store")
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.finishErr != nil {

@@ -135,8 +135,18 @@ func requestDigest(r Request, document [gm.DigestSize]byte) [gm.DigestSize]byte 
 // failure is recorded. The work ends with ctx, the records with keep.
 func (u *use) carryOut(ctx, keep context.Context) (sealed []byte, err error) {
 	s := u.server
+	begun := audit.Denied // the outcome of a panic
 	defer func() {
-		if err != nil {
+		v := recover()
+		if v != nil {
+			failed := u.record(audit.SealOutcome, begun)
+			failed.Code = problem.Internal
+			if appendErr := s.append(keep, failed); appendErr != nil {
+				s.cfg.Log.ErrorContext(keep, "outcome not recorded", "request_id", u.request.ID, "error", appendErr)
+			}
+			defer panic(v) // httpserve answers and logs it
+		}
+		if err != nil || v != nil {
 			// Should this fail too, the claim ends by itself as stale.
 			if dropErr := s.cfg.Uses.DropUse(keep, u.request.ID); dropErr != nil {
 				s.cfg.Log.WarnContext(keep, "seal use not dropped", "request_id", u.request.ID, "error", dropErr)
@@ -158,6 +168,7 @@ func (u *use) carryOut(ctx, keep context.Context) (sealed []byte, err error) {
 	if err := s.append(ctx, intent); err != nil {
 		return nil, err
 	}
+	begun = audit.Failed
 	if sealed, err = prepared.Apply(ctx); err != nil {
 		failed := u.record(audit.SealOutcome, audit.Failed)
 		failed.Code = errorCode(err)
@@ -172,6 +183,7 @@ func (u *use) carryOut(ctx, keep context.Context) (sealed []byte, err error) {
 	if err := s.append(keep, done); err != nil {
 		return nil, err
 	}
+	begun = audit.Aborted
 	if err := s.cfg.Uses.FinishUse(keep, u.request.ID, result); err != nil {
 		// The document stays here although its outcome is recorded; say so.
 		withheld := u.record(audit.SealOutcome, audit.Aborted)
@@ -196,10 +208,10 @@ func (u *use) denied(ctx context.Context, refusal error) error {
 // The hand-out is recorded under the first request's id.
 func (s *Server) repeat(ctx context.Context, w http.ResponseWriter, u *use, earlier *Use) error {
 	if !u.caller.allows(earlier.Seal) {
-		return problem.Coded("SG-AUTHZ-SEAL")
+		return u.denied(ctx, problem.Coded("SG-AUTHZ-SEAL"))
 	}
 	if gm.SM3(earlier.Finished.Document) != earlier.Finished.ResultSM3 {
-		return uncertain("SG-STOP-STATE", errors.New("the stored result of a seal use is damaged"))
+		return u.denied(ctx, uncertain("SG-STOP-STATE", errors.New("the stored result of a seal use is damaged")))
 	}
 	u.request.ID, u.sealID = earlier.ID, earlier.Finished.SealID
 	r := u.record(sealRepeated, audit.OK)

@@ -322,3 +322,33 @@ func TestTokenSealsOnlyWithItsSeals(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 }
+
+func TestPanicIsRecordedAsTheOutcomeAndFreesTheKey(t *testing.T) {
+	for where, outcome := range map[string]audit.Outcome{"prepare": audit.Denied, "apply": audit.Failed, "finish": audit.Aborted} {
+		f := newFakes()
+		f.panics = where
+		base := start(t, f, nil)
+		a := sealIt(t, base, "document", "Idempotency-Key", "case-0001")
+		if p := a.problem(t); a.status != 500 || p.Code != problem.Internal || strings.Contains(string(a.body), "secret") {
+			t.Errorf("%s: %d %s", where, a.status, a.body)
+		}
+		if last := f.records[len(f.records)-1]; last.Type != audit.SealOutcome || last.Outcome != outcome || last.Code != problem.Internal {
+			t.Errorf("%s: recorded as %+v", where, last)
+		}
+		f.panics = ""
+		if a := sealIt(t, base, "document", "Idempotency-Key", "case-0001"); a.status != 200 {
+			t.Errorf("%s: the key is not free: %d %s", where, a.status, a.body)
+		}
+	}
+}
+
+func TestRepetitionThatIsRefusedIsRecorded(t *testing.T) {
+	f := newFakes()
+	base := start(t, f, nil)
+	sealIt(t, base, "document", "Idempotency-Key", "case-0001")
+	f.uses["office/case-0001"].Finished.Document[0] ^= 1
+	sealIt(t, base, "document", "Idempotency-Key", "case-0001")
+	if last := f.records[len(f.records)-1]; last.Outcome != audit.Denied || last.Code != "SG-STOP-STATE" {
+		t.Errorf("recorded as %+v", last)
+	}
+}
