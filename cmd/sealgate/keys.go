@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 func runKeys(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "keys", args,
 		action{"create", keysCreate}, action{"list", keysList}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
-		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy})
+		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony})
 }
 
 // withKeystore parses args, wants that many operands at least, and runs f on the
@@ -37,6 +38,9 @@ func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *stri
 	if len(operands) < atLeast {
 		return usage(errors.New("缺少 missing "+what), "sealgate "+fs.Name()+" -config FILE "+what)
 	}
+	if len(operands) > atLeast && !strings.HasSuffix(what, "...") {
+		return usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[atLeast]), "sealgate "+fs.Name()+" -config FILE "+what)
+	}
 	c, err := loadConfig(*configPath)
 	if err != nil {
 		return err
@@ -48,7 +52,7 @@ func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *stri
 	s := &site{config: c, keys: ks}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if change != "" {
-		if err := recordKeyChange(ctx, e, s, change, operands[0]); err != nil {
+		if err := recordKeyChange(ctx, e, s, change, filepath.Base(operands[0])); err != nil {
 			return err
 		}
 	}
@@ -69,9 +73,6 @@ func recordKeyChange(ctx context.Context, e env, s *site, change, name string) e
 		return keyError(err)
 	}
 	if err := s.openLedger(ctx); err != nil {
-		return err
-	}
-	if _, err := keyName(name); err != nil {
 		return err
 	}
 	record := audit.Record{Type: audit.Type("key." + change), Actor: audit.Actor{Kind: "service", ID: s.config.Node},
@@ -222,7 +223,10 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 			_, err = e.stdout.Write(req.PEM())
 			return err
 		}
-		return durable.WriteFile(*out, req.PEM(), 0o644)
+		if err := durable.WriteFile(*out, req.PEM(), 0o644); err != nil {
+			return usage(err)
+		}
+		return nil
 	})
 }
 

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/keys/pki"
+)
+
+// confirmDigits is how much of the plan's digest each person types.
+const confirmDigits = 16
+
+// keysCeremony makes every key and certificate of one reviewed plan. Each person
+// present confirms by typing the beginning of the digest of the plan that he
+// reviewed: nobody can confirm a plan that he has not computed.
+func keysCeremony(ctx context.Context, e env, args []string) error {
+	fs := newFlags("keys ceremony")
+	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
+	out := fs.String("o", "", "`DIR` 证书与仪式记录写入的新目录 new folder for certificates, books and transcript")
+	digest := fs.Bool("digest", false, "只显示计划摘要 show the plan's digest and do nothing")
+	plan := func(path string) (*pki.Plan, error) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, usage(err)
+		}
+		p, err := pki.ParsePlan(text)
+		if err != nil {
+			return nil, usage(fmt.Errorf("%s: %w", path, err))
+		}
+		return p, nil
+	}
+	operands, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(operands) != 1 || *out == "" && !*digest {
+		return usage(errors.New("缺少 missing PLAN or -o DIR"), "sealgate keys ceremony -config FILE PLAN.yaml -o DIR", "sealgate keys ceremony -digest PLAN.yaml")
+	}
+	p, err := plan(operands[0])
+	if err != nil {
+		return err
+	}
+	if *digest {
+		_, err := fmt.Fprintln(e.stdout, p.Digest())
+		return err
+	}
+	return withKeystore(ctx, e, fs, cfg, args, 1, "PLAN.yaml", "create", func(ks keyService, _ []string) error {
+		if err := durable.Mkdir(*out, durable.PrivateDir); err != nil {
+			return usage(err)
+		}
+		in := bufio.NewReader(io.LimitReader(e.stdin, 64<<10))
+		result, err := p.Run(ctx, ks, pki.RunOptions{Books: *out, Now: time.Now, Confirm: func(_ context.Context, person, digest string) error {
+			return confirm(e, in, person, digest)
+		}})
+		if errors.Is(err, pki.ErrNotConfirmed) {
+			return no(errors.Join(err, os.Remove(*out)), "没有制作任何密钥 no key was made")
+		}
+		if err != nil {
+			return keyError(err)
+		}
+		if err := result.WriteFiles(*out); err != nil {
+			return undecided(err)
+		}
+		fmt.Fprintf(e.stdout, "仪式完成 done: %d 把密钥 keys, %s\n", len(result.Order), filepath.Clean(*out))
+		return nil
+	})
+}
+
+func confirm(e env, in *bufio.Reader, person, digest string) error {
+	fmt.Fprintf(e.stderr, "%s: 请输入您审阅的计划摘要的前 %d 位 type the first %d digits of the digest of the plan that you reviewed: ", oneLine(person), confirmDigits, confirmDigits)
+	line, err := in.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	typed := strings.ToLower(strings.TrimSpace(line))
+	if len(typed) < confirmDigits || !strings.HasPrefix(digest, typed) {
+		return fmt.Errorf("%s 没有确认这份计划 did not confirm this plan", person)
+	}
+	return nil
+}
