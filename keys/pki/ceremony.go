@@ -24,7 +24,7 @@ var ErrPlan = errors.New("the plan of the ceremony is not sound")
 //	ceremony: 吉林省电子印章根密钥仪式
 //	present: [张三, 李四]
 //	authorities:
-//	  - {key: root, subject: {country: CN, organisation: 吉林省, name: 电子印章根}, until: "2046-12-31"}
+//	  - {key: root, subject: {country: CN, organisation: 吉林省, name: 电子印章根}, from: "2026-11-24", until: "2046-12-31"}
 //	  - {key: maker-ca, issuer: root, subject: {country: CN, name: 制章 CA}, until: "2036-12-31", crl: [http://pki.example/maker-ca.crl]}
 //	certificates:
 //	  - {key: maker-1, issuer: maker-ca, profile: maker, subject: {country: CN, name: 制章人}, until: "2031-12-31"}
@@ -32,7 +32,7 @@ var ErrPlan = errors.New("the plan of the ceremony is not sound")
 //
 // profile is maker, signer, tsa, officer or responder, which also fixes what the
 // key is for. Dates are RFC 3339, or bare days of Asia/Shanghai; without from, a
-// certificate begins when it is made. TLS certificates come from a CA of their
+// certificate begins when it is made. A key engine backdates by a day at most. TLS certificates come from a CA of their
 // own (TLSAuthority) and are no part of a ceremony.
 type Plan struct {
 	Name         string        `yaml:"ceremony"`
@@ -199,6 +199,8 @@ func (p *Plan) add(x planned, key, from, until string) error {
 			return bad("a CA below a CA below a root; there are at most two above a certificate")
 		case x.until.After(issuer.until):
 			return bad("it outlives its issuer")
+		case !x.from.IsZero() && (issuer.from.IsZero() || x.from.Before(issuer.from)):
+			return bad("it begins before its issuer, or its issuer has no from")
 		}
 	}
 	p.items = append(p.items, x)
