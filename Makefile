@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: demo tour test build fmt docs vault vault-demo
+.PHONY: demo tour test bench build fmt docs vault vault-demo
 
 build:            ## bin/sealgate
 	@mkdir -p bin
@@ -29,3 +29,14 @@ vault:            ## bin/vault: a real Vault server for tests and trials (cold: 
 
 vault-demo: build ## the tour with all signing keys in a real Vault (needs `make vault`)
 	deploy/vault/demo.sh
+
+# The figures of docs/figures.md, on one core where they say so. Quote ratios of
+# one run: machines are shared and noisy.
+bench:
+	$(GO) test -run '^$$' -bench 'Sign|Verify|SM3' -cpu 1 ./internal/gm
+	$(GO) test -run '^$$' -bench 'SealZ|Verify' -benchtime 2s -cpu 1 ./seal
+	$(GO) test -run '^$$' -bench 'Decide' ./policy/engine
+	$(GO) test -run '^$$' -bench 'Mask' -cpu 1 ./gateway/mask
+	$(GO) test -run '^$$' -bench 'Ledger|SQLite' ./audit
+	$(GO) test -run '^$$' -bench 'Call' ./gateway
+	$(GO) test -run '^$$' -bench 'Vault' -benchtime 1x ./keys/vault
