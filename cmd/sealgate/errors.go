@@ -142,7 +142,7 @@ var words = []struct {
 	{syscall.ECONNREFUSED, "连接被拒绝"},
 	{syscall.ECONNRESET, "连接被重置"},
 	{context.DeadlineExceeded, "超时"},
-	{durable.ErrNotPrivate, "权限过宽，他人可读（chmod 600）"},
+	{durable.ErrNotPrivate, "权限过宽（文件 chmod 600，目录 chmod 700）"},
 }
 
 func host(address string) string {

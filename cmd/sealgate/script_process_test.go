@@ -140,9 +140,9 @@ func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(running(ts, args[0]).cmd.Process.Signal(signalOf(ts, args[1])))
 }
 
-// stop NAME SIGNAL: signals it and wants exit code 0, and nothing of Go's
+// end NAME SIGNAL: signals it and wants exit code 0, and nothing of Go's
 // internals or of the demo's secrets in all that it printed.
-func cmdStop(ts *testscript.TestScript, _ bool, args []string) {
+func cmdEnd(ts *testscript.TestScript, _ bool, args []string) {
 	p := running(ts, args[0])
 	ts.Check(p.stop(signalOf(ts, args[1]), 0))
 	if complaint := manners(1, p.text(), "", secretsOf(ts.MkAbs("demo"))); complaint != "" {

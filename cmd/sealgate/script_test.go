@@ -44,7 +44,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "send": cmdSend, "stop": cmdStop,
+			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "send": cmdSend, "end": cmdEnd,
 			"newdemo": prepared.cmd, "addresses": cmdAddresses,
 			"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
 			"jsonlines": cmdJSONLines,
@@ -95,7 +95,8 @@ func manners(code int, stdout, stderr string, secrets []string) string {
 				return fmt.Sprintf("a second error line: %q", line)
 			}
 			said = true
-			if !strings.ContainsFunc(line, chinese) || !regexp.MustCompile(`[a-z]{2} [a-z]`).MatchString(line[9:]) {
+			_, text, _ := strings.Cut(line, ": ")
+			if !strings.ContainsFunc(text, chinese) || !regexp.MustCompile(`[a-z]{2}`).MatchString(text) {
 				return fmt.Sprintf("not in both languages: %q", line)
 			}
 		}

@@ -210,11 +210,15 @@ func sealError(err error) error {
 	return sealRefusal(code, text, hints)
 }
 
-// sealRefusal tells a malformed document or request from a refusal.
+// sealRefusal tells a malformed document or request from a refusal, and both
+// from something that is needed and does not answer.
 func sealRefusal(code string, err error, hints []string) error {
 	switch code {
 	case seal.CodeSealDocument, "SG-SEAL-TOO-LARGE", "SG-SEAL-REQUEST":
 		return usage(err, hints...)
+	}
+	if e, ok := problem.Lookup(code); ok && e.Status >= 500 { // keys, timestamps, the ledger
+		return undecided(err, hints...)
 	}
 	return no(err, hints...)
 }

@@ -62,7 +62,7 @@ func (n newSeal) make(ctx context.Context, s *site, makers keyService) (*store.S
 	out := store.Seal{Name: n.name, ID: n.id, ESL: esl, KeyName: n.key, KeyVersion: signer.Version().Number, Certificate: signer.Certificate().Raw, Created: n.from}
 	if err := s.store.PutSeal(ctx, out); err != nil {
 		if errors.Is(err, store.ErrExists) {
-			return nil, no(err, "sealgate seals list -config FILE")
+			return nil, no(fmt.Errorf("已有同名或同编码的印章 %w", err), "sealgate seals list -config FILE")
 		}
 		return nil, undecided(err)
 	}
@@ -105,6 +105,11 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	if len(operands) != 1 || n.id == "" || n.title == "" {
 		return usage(errors.New("缺少 missing -id, -title or NAME"), "sealgate seals make -config FILE -id 22000000000002 -title 省人社厅 NAME")
 	}
+	if *out != "" {
+		if err := writable(*out); err != nil {
+			return usage(err)
+		}
+	}
 	n.name, n.width, n.height = operands[0], *diameter, *diameter
 	n.key = or2(n.key, n.name)
 	if *picture != "" {
@@ -140,7 +145,7 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	}
 	if *out != "" {
 		if err := durable.WriteFile(*out, made.ESL, 0o644); err != nil {
-			return usage(err)
+			return undecided(err)
 		}
 	}
 	fmt.Fprintf(e.stdout, "%-24s %s %s\n", made.Name, made.ID, n.title)
