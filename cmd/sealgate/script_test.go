@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sealgate/sealgate/internal/testenv"
+	"github.com/sealgate/sealgate/keys/local"
 )
 
 // TestMain registers the program, so that scripts run it as a process of its own.
@@ -47,7 +48,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "send": cmdSend, "end": cmdEnd,
 			"newdemo": prepared.cmd, "addresses": cmdAddresses,
 			"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
-			"jsonlines": cmdJSONLines,
+			"jsonlines": cmdJSONLines, "cheapen": cmdCheapen,
 		},
 	})
 }
@@ -164,7 +165,28 @@ func (p *preparedDemo) make(ts *testscript.TestScript) error {
 	if err := proc.await("Ctrl-C"); err != nil {
 		return err
 	}
-	return proc.stop(os.Interrupt, 0)
+	if err := proc.stop(os.Interrupt, 0); err != nil {
+		return err
+	}
+	return cheapen(filepath.Join(p.folder, "keys"), filepath.Join(p.folder, "unlock"))
+}
+
+// cheapen KEYS PASSPHRASE: makes the passphrase cheap to try, so that scripts
+// that open the keystore many times are quick.
+func cmdCheapen(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(cheapen(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
+}
+
+func cheapen(dir, file string) error {
+	passphrase, err := local.PassphraseFromFile(file)
+	if err != nil {
+		return err
+	}
+	ks, err := local.Open(dir, local.Options{KDF: local.CheapKDF()})
+	if err != nil {
+		return err
+	}
+	return errors.Join(ks.ChangePassphrase(passphrase, "passphrase", passphrase), ks.Close())
 }
 
 func copyTree(dst, src string) error {

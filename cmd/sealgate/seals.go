@@ -42,6 +42,15 @@ type newSeal struct {
 // make builds the seal, has the maker sign it, stores it and records it.
 // The maker's key is asked of makers, the signer's of the site's own keys.
 func (n newSeal) make(ctx context.Context, s *site, makers keyService) (*store.Seal, error) {
+	all, err := s.store.Seals(ctx)
+	if err != nil {
+		return nil, undecided(err)
+	}
+	for _, have := range all {
+		if have.Name == n.name || have.ID == n.id {
+			return nil, no(fmt.Errorf("已有同名或同编码的印章 there is such a seal: %s %s", have.Name, have.ID), "sealgate seals list -config FILE")
+		}
+	}
 	maker, err := pinnedLive(ctx, makers, n.makerKey)
 	if err != nil {
 		return nil, err
@@ -61,9 +70,6 @@ func (n newSeal) make(ctx context.Context, s *site, makers keyService) (*store.S
 	}
 	out := store.Seal{Name: n.name, ID: n.id, ESL: esl, KeyName: n.key, KeyVersion: signer.Version().Number, Certificate: signer.Certificate().Raw, Created: n.from}
 	if err := s.store.PutSeal(ctx, out); err != nil {
-		if errors.Is(err, store.ErrExists) {
-			return nil, no(fmt.Errorf("已有同名或同编码的印章 %w", err), "sealgate seals list -config FILE")
-		}
 		return nil, undecided(err)
 	}
 	return &out, nil
