@@ -2,10 +2,10 @@
 # own ledger. It reads the public facts of the keys it uses. It makes no keys,
 # lists none, and signs neither seals, certificates nor policies.
 
-path "sealgate/sign/tbs/seal-*"              { capabilities = ["update"] }
+path "sealgate/sign/tbs/seal-*"               { capabilities = ["update"] }
 path "sealgate/sign/checkpoint/ledger-sealer" { capabilities = ["update"] }
-path "sealgate/keys/seal-*"                  { capabilities = ["read"] }
-path "sealgate/keys/ledger-sealer"           { capabilities = ["read"] }
+path "sealgate/keys/seal-*"                   { capabilities = ["read"] }
+path "sealgate/keys/ledger-sealer"            { capabilities = ["read"] }
 
 # Its token has no default policy (token_no_default_policy), so what it may do
 # with itself stands here.

@@ -2,12 +2,16 @@ package testenv
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Engine is what the key engine's plugin is called in a test server.
@@ -93,4 +97,33 @@ func (v *Vault) PluginPids(t testing.TB) []int {
 		}
 	}
 	return pids
+}
+
+// Wrap posts to path with the root token and asks for a response-wrapped
+// answer; it returns the wrapping token.
+func (v *Vault) Wrap(ctx context.Context, path string, body any, ttl time.Duration) (string, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.Addr+"/v1/"+path, bytes.NewReader(data))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("X-Vault-Token", v.RootToken)
+	req.Header.Set("X-Vault-Wrap-TTL", ttl.String())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		WrapInfo struct {
+			Token string `json:"token"`
+		} `json:"wrap_info"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.WrapInfo.Token == "" {
+		return "", fmt.Errorf("wrap %s: status %d, %w", path, resp.StatusCode, err)
+	}
+	return answer.WrapInfo.Token, nil
 }

@@ -24,9 +24,11 @@ import (
 //
 //	{"signature": "base64", "key_version": 1, "fingerprint": "base64"}
 //	{"results": [{"signature": …, "key_version": …, "fingerprint": …} | {"error": "CODE: text"}, …]}
-//	{"signatures": ["base64 of a packed list"], "key_version": 1, "fingerprint": "base64", "errors": {"3": "CODE: text"}}
+//	{"signatures": ["base64 of a packed list"], "key_version": 1, "fingerprint": "base64", "errors": ["3 CODE: text"]}
 //
-// where a refused item of a packed list has an empty signature.
+// where a refused item of a packed list has an empty signature, and its error
+// begins with its index. (A list of strings can be left readable in Vault's
+// audit log by the name of its field, an object cannot.)
 func (b *backend) sign(ctx context.Context, c call) (map[string]any, error) {
 	t, key := keys.Type(c.params["type"]), b.engine.Key(c.name())
 	_, one := c.data["item"]
@@ -145,11 +147,11 @@ func signPacked(ctx context.Context, key keys.Key, t keys.Type, c call) (map[str
 		return nil, err
 	}
 	signatures := make([][]byte, len(out))
-	failed := map[string]any{}
+	var failed []string
 	data := map[string]any{"key_version": version}
 	for i, r := range out {
 		if r.Err != nil {
-			failed[strconv.Itoa(i)] = itemError(r.Err)
+			failed = append(failed, strconv.Itoa(i)+" "+itemError(r.Err))
 			continue
 		}
 		// All requests name one version, and an answer, also a remembered

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	breakerFailures = 5                // in a row, until it opens
-	breakerFirst    = time.Second      // how long it stays open at first
-	breakerLongest  = 10 * time.Second // and at most, so that recovery is noticed within it
+	breakerFailures = 8                      // in a row, until it opens; a time-out counts as two
+	breakerStreak   = 200 * time.Millisecond // since the first of them: a burst of losses is one
+	breakerFirst    = time.Second            // how long it stays open at first
+	breakerLongest  = 10 * time.Second       // and at most, so that recovery is noticed within it
 )
 
 // breaker spares a Vault that does not answer, and those who wait for it. After
@@ -19,6 +20,7 @@ const (
 type breaker struct {
 	mu       sync.Mutex
 	failures int
+	since    time.Time // the first of them
 	span     time.Duration
 	until    time.Time // open until then; zero: closed
 	trying   bool      // the one request is under way
@@ -47,13 +49,16 @@ func (b *breaker) succeed() {
 	b.failures, b.span, b.until, b.trying = 0, 0, time.Time{}, false
 }
 
-// fail notes that Vault did not answer, or not as it should. It reports
-// whether that opened the breaker.
-func (b *breaker) fail(now time.Time) bool {
+// fail notes that Vault did not answer, or not as it should, and how much that
+// counts. It reports whether that opened the breaker.
+func (b *breaker) fail(now time.Time, count int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.failures++
-	if b.trying || b.failures >= breakerFailures && b.until.IsZero() {
+	if b.failures == 0 {
+		b.since = now
+	}
+	b.failures += count
+	if b.trying || b.failures >= breakerFailures && now.Sub(b.since) >= breakerStreak && b.until.IsZero() {
 		b.open(now)
 		return true
 	}

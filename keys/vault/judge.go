@@ -114,7 +114,11 @@ func (c *Client) lost(ctx context.Context, node string, sent bool, err error) ve
 }
 
 func (c *Client) failed(ctx context.Context) {
-	if c.breaker.fail(time.Now()) {
+	count := 1
+	if ctx.Err() != nil {
+		count = 2
+	}
+	if c.breaker.fail(time.Now(), count) {
 		c.config.Logger.ErrorContext(ctx, "vault: does not answer, requests are refused for a while", "nodes", strings.Join(c.config.Addresses, " "))
 	}
 }

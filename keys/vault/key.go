@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -25,7 +26,7 @@ func (c *Client) key(name keys.Name) *Key {
 	defer c.mu.Unlock()
 	k := c.keys[name]
 	if k == nil {
-		k = &Key{client: c, name: name, publics: map[int]*public{}, gatherers: map[lane]*gatherer{}}
+		k = &Key{client: c, name: name, asking: make(chan struct{}, 1), publics: map[int]*public{}, gatherers: map[lane]*gatherer{}}
 		if len(c.keys) < maxKeys {
 			c.keys[name] = k
 		}
@@ -40,6 +41,7 @@ const maxKeys = 4096
 type Key struct {
 	client *Client
 	name   keys.Name
+	asking chan struct{} // holds one while somebody reads the key's Info
 
 	mu        sync.Mutex
 	publics   map[int]*public
@@ -174,6 +176,19 @@ func (k *Key) public(ctx context.Context, version int) (*public, error) {
 	if p != nil {
 		return p, nil
 	}
+	// One asks for all that wait.
+	select {
+	case k.asking <- struct{}{}:
+		defer func() { <-k.asking }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", keys.ErrUnavailable, ctx.Err())
+	}
+	k.mu.Lock()
+	p = k.publics[version]
+	k.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
 	info, err := k.Info(ctx)
 	if err != nil {
 		return nil, err
@@ -262,10 +277,10 @@ func parseSignatures(body []byte, version, n int) ([]keys.Result, error) {
 	}
 	var answer struct {
 		Data struct {
-			Signatures  []string          `json:"signatures"`
-			KeyVersion  int               `json:"key_version"`
-			Fingerprint []byte            `json:"fingerprint"`
-			Errors      map[string]string `json:"errors"`
+			Signatures  []string `json:"signatures"`
+			KeyVersion  int      `json:"key_version"`
+			Fingerprint []byte   `json:"fingerprint"`
+			Errors      []string `json:"errors"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -275,9 +290,14 @@ func parseSignatures(body []byte, version, n int) ([]keys.Result, error) {
 	if err != nil || len(sigs) != n {
 		return bad("signatures")
 	}
+	refusals := map[string]string{}
+	for _, e := range answer.Data.Errors {
+		index, text, _ := strings.Cut(e, " ")
+		refusals[index] = text
+	}
 	out := make([]keys.Result, n)
 	for i, sig := range sigs {
-		text, refused := answer.Data.Errors[strconv.Itoa(i)]
+		text, refused := refusals[strconv.Itoa(i)]
 		switch {
 		case refused && len(sig) == 0:
 			if out[i].Err = wire.ParseError(text); out[i].Err == nil {

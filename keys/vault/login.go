@@ -60,7 +60,10 @@ func (a *AppRole) login(ctx context.Context, c *Client) (token, error) {
 		return token{}, err
 	}
 	r, err := c.plain(ctx, http.MethodPost, "auth/"+a.mount()+"/login", "", body)
-	if err != nil {
+	switch {
+	case errors.Is(err, keys.ErrRequest):
+		return token{}, fmt.Errorf("%w: log in to vault: %v", keys.ErrForbidden, err) // it says 400 to a wrong secret id
+	case err != nil:
 		return token{}, fmt.Errorf("log in to vault: %w", err)
 	}
 	return parseAuth(r, time.Now())

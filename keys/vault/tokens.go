@@ -49,6 +49,15 @@ func (t *tokens) get(ctx context.Context) (value string, number int, err error) 
 	return t.replace(ctx, n)
 }
 
+// reject forgets token number: Vault has said that it is not valid.
+func (t *tokens) reject(number int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.number == number {
+		t.current = token{}
+	}
+}
+
 // replace logs in again because token number was refused, unless somebody
 // already has.
 func (t *tokens) replace(ctx context.Context, number int) (string, int, error) {

@@ -1,0 +1,11 @@
+# The data gateway (role "gateway"): signs the heads of its own ledger, and
+# nothing else. Whoever takes the gateway over can forge no seal.
+
+path "sealgate/sign/checkpoint/ledger-gateway" { capabilities = ["update"] }
+path "sealgate/keys/ledger-gateway"            { capabilities = ["read"] }
+
+# Its token has no default policy (token_no_default_policy), so what it may do
+# with itself stands here.
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self"  { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }

@@ -1,0 +1,18 @@
+# The administrator of keys: a person. Makes, rotates and disables keys, moves
+# certificates in and requests out. May not sign with any key, and may not
+# destroy one: that takes a second person (destroyer.hcl) and the waiting time.
+
+path "sealgate/keys/"              { capabilities = ["list"] }
+path "sealgate/keys/+"             { capabilities = ["read", "update"] }
+path "sealgate/keys/+/rotate"      { capabilities = ["update"] }
+path "sealgate/keys/+/disable"     { capabilities = ["update"] }
+path "sealgate/keys/+/csr"         { capabilities = ["update"] }
+path "sealgate/keys/+/certificate" { capabilities = ["update"] }
+path "sealgate/keys/+/destroy"     { capabilities = ["deny"] }
+path "sealgate/sign/*"             { capabilities = ["deny"] }
+
+# Its token has no default policy (token_no_default_policy), so what it may do
+# with itself stands here.
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self"  { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }

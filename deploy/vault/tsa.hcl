@@ -1,0 +1,10 @@
+# The timestamp authority (role "tsa").
+
+path "sealgate/sign/tst/tsa-*" { capabilities = ["update"] }
+path "sealgate/keys/tsa-*"     { capabilities = ["read"] }
+
+# Its token has no default policy (token_no_default_policy), so what it may do
+# with itself stands here.
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self"  { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
