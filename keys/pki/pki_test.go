@@ -38,7 +38,7 @@ func subject(cn string) pkix.Name {
 	return pkix.Name{Country: []string{"CN"}, Organization: []string{"吉林省测试"}, CommonName: cn}
 }
 
-func build(t *testing.T) *house {
+func build(t testing.TB) *house {
 	t.Helper()
 	ctx := t.Context()
 	h := &house{clock: keytest.NewClock()}

@@ -34,7 +34,7 @@ var (
 	_ seal.Timestamper = (*pki.TSAClient)(nil)
 )
 
-func stamps(t *testing.T, change func(*pki.TSAConfig)) *stamping {
+func stamps(t testing.TB, change func(*pki.TSAConfig)) *stamping {
 	t.Helper()
 	s := &stamping{house: build(t)}
 	if _, err := s.engine.Create(t.Context(), "tsa", keys.TSA); err != nil {
