@@ -10,14 +10,15 @@ import (
 	"github.com/sealgate/sealgate/policy"
 )
 
-// Names of headers of the gateway's own.
+// Names of headers of the gateway's own, in net/http's spelling, which saves
+// finding it again for every call. Names are case-insensitive on the wire.
 const (
-	headerRequestID = "X-SG-Request-Id"
-	headerDecision  = "X-SG-Decision"
-	headerRevision  = "X-SG-Policy-Revision"
-	headerSystem    = "X-SG-System"
-	headerNotify    = "X-SG-Notify"
-	headerWatermark = "X-SG-Watermark"
+	headerRequestID = "X-Sg-Request-Id"
+	headerDecision  = "X-Sg-Decision"
+	headerRevision  = "X-Sg-Policy-Revision"
+	headerSystem    = "X-Sg-System"
+	headerNotify    = "X-Sg-Notify"
+	headerWatermark = "X-Sg-Watermark"
 )
 
 // requestHeader is the whole header that an upstream gets. It is made here and

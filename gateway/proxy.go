@@ -13,8 +13,8 @@ import (
 // client certificate that it has verified, in hex. From any other address they
 // are refused, not ignored: whoever sends them wants to be somebody else.
 const (
-	headerClientAddr = "X-SG-Client-Addr"
-	headerClientCert = "X-SG-Client-Cert"
+	headerClientAddr = "X-Sg-Client-Addr"
+	headerClientCert = "X-Sg-Client-Cert"
 )
 
 // peer finds out where the call comes from and which client certificate was

@@ -63,7 +63,7 @@ func roundTrip(ctx context.Context, rt http.RoundTripper, method string, u *url.
 		}}
 		req := (&http.Request{
 			Method: method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: h.Clone(), ContentLength: int64(len(body)),
+			Header: h, ContentLength: int64(len(body)),
 			Body: requestBody(method, body),
 		}).WithContext(httptrace.WithClientTrace(ctx, trace))
 		resp, err := rt.RoundTrip(req)

@@ -21,6 +21,9 @@ import (
 
 type requestKey struct{}
 
+// headerRequestID is X-SG-Request-Id in net/http's spelling.
+const headerRequestID = "X-Sg-Request-Id"
+
 // request is what this package knows about a request beyond *http.Request.
 type request struct {
 	id    string
@@ -73,7 +76,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.running.Add(-1)
 	q := &request{id: newRequestID()}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
-	w.Header().Set("X-SG-Request-Id", q.id)
+	w.Header()[headerRequestID] = []string{q.id}
 	defer func() { h.bodies.Add(-q.taken) }()
 	if err := h.check(r, q); err != nil {
 		h.cfg.OnRefuse(answer(w, r, err))
@@ -103,7 +106,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // a half answer must not look whole
 		}
 		clear(w.Header())
-		w.Header().Set("X-SG-Request-Id", q.id)
+		w.Header()[headerRequestID] = []string{q.id}
 		problem.Write(w, problem.New(problem.Internal, q.id))
 	}()
 	h.next.ServeHTTP(tw, r)
@@ -221,8 +224,8 @@ func checkRequest(r *http.Request) error {
 		if ref := checkName(name); ref != nil {
 			return ref
 		}
-		lower := strings.ToLower(name)
-		if len(values) > 1 && (singleton(lower) >= 0 || strings.HasPrefix(lower, "x-sg-")) {
+		lower := ruled(name)
+		if len(values) > 1 && (singleton(lower) >= 0 || strings.HasPrefix(name, "X-Sg-")) { // net/http's spelling
 			return refuse(cHeader, "只能出现一次的首部重复出现", "a header field that may come once is repeated")
 		}
 		for _, v := range values {

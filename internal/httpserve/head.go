@@ -1,7 +1,6 @@
 package httpserve
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 )
@@ -45,17 +44,18 @@ func endOfHead(b []byte, from int) (int, *Refusal) {
 
 // parseHead checks a complete head, as endOfHead delimits it.
 func parseHead(b []byte) (head, *Refusal) {
-	lines := bytes.Split(b[:len(b)-4], []byte("\r\n"))
+	line, rest, more := strings.Cut(string(b[:len(b)-4]), "\r\n")
 	var h head
-	if r := h.requestLine(string(lines[0])); r != nil {
+	if r := h.requestLine(line); r != nil {
 		return head{}, r
 	}
-	if len(lines)-1 > maxFields {
+	if more && strings.Count(rest, "\n") >= maxFields {
 		return head{}, refuse("SG-HTTP-HEADER-TOO-LARGE", "首部字段过多", "there are too many header fields")
 	}
 	var f fields
-	for _, line := range lines[1:] {
-		if r := f.add(string(line)); r != nil {
+	for more {
+		line, rest, more = strings.Cut(rest, "\r\n")
+		if r := f.add(line); r != nil {
 			return head{}, r
 		}
 	}
@@ -122,6 +122,24 @@ type fields struct {
 var singletonNames = [...]string{"host", "content-length", "transfer-encoding", "content-type", "content-encoding",
 	"authorization", "expect", "date", "user-agent", "referer", "origin", "range", "max-forwards", "if-modified-since", "if-unmodified-since"}
 
+// otherRuled are the fields besides the singletons that checkField has a rule for.
+var otherRuled = [...]string{"upgrade", "http2-settings", "trailer", "te", "connection", "proxy-connection"}
+
+// ruled returns the lower-case name of a field that there is a rule for, else "".
+func ruled(name string) string {
+	for _, s := range singletonNames {
+		if len(s) == len(name) && strings.EqualFold(s, name) {
+			return s
+		}
+	}
+	for _, s := range otherRuled {
+		if len(s) == len(name) && strings.EqualFold(s, name) {
+			return s
+		}
+	}
+	return ""
+}
+
 func singleton(name string) int {
 	for i, s := range singletonNames {
 		if s == name {
@@ -143,7 +161,7 @@ func (f *fields) add(line string) *Refusal {
 		return r
 	}
 	value = strings.Trim(value, " \t")
-	name = strings.ToLower(name)
+	name = ruled(name)
 	if i := singleton(name); i >= 0 {
 		if f.seen[i] {
 			code := cHeader
@@ -182,8 +200,8 @@ func checkName(name string) *Refusal {
 	return nil
 }
 
-// checkField accepts a field by its lower-case name and trimmed value, in both
-// versions of HTTP.
+// checkField accepts a field by its name as ruled gives it and its trimmed
+// value, in both versions of HTTP.
 func checkField(name, value string) *Refusal {
 	for _, c := range []byte(value) {
 		if c != '\t' && (c < 0x20 || c > 0x7e) {

@@ -30,12 +30,12 @@ func parse(r Request) (claim, error) {
 	t := &c.text
 	*t = Text{Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query}
 	var sign string
-	for _, f := range [...]struct {
+	for i, f := range [...]struct {
 		name  string
 		value *string
 	}{{HeaderApp, &t.App}, {HeaderTime, &t.Time}, {HeaderNonce, &t.Nonce}, {HeaderDigest, &t.Digest}, {HeaderPurpose, &t.Purpose},
 		{HeaderItem, &t.Item}, {HeaderBiz, &t.Biz}, {HeaderOrg, &t.Org}, {HeaderOperator, &t.Operator}, {HeaderSign, &sign}} {
-		v, err := headerValue(r.Header, f.name)
+		v, err := headerValue(r.Header, f.name, netNames[i])
 		if err != nil {
 			return claim{}, err
 		}
@@ -61,9 +61,14 @@ func parse(r Request) (claim, error) {
 	return c, c.parseSign(sign)
 }
 
-// headerValue returns the one trimmed value of a header, "" when absent.
-func headerValue(h http.Header, name string) (string, error) {
-	vs := h[http.CanonicalHeaderKey(name)]
+// netNames are the names of SG1's headers in net/http's spelling, in the order
+// of parse.
+var netNames = [...]string{"X-Sg-App", "X-Sg-Time", "X-Sg-Nonce", "X-Sg-Digest", "X-Sg-Purpose", "X-Sg-Item", "X-Sg-Biz", "X-Sg-Org", "X-Sg-Operator", "X-Sg-Sign"}
+
+// headerValue returns the one trimmed value of a header, "" when absent; key is
+// its name in net/http's spelling.
+func headerValue(h http.Header, name, key string) (string, error) {
+	vs := h[key]
 	switch len(vs) {
 	case 0:
 		return "", nil
@@ -166,7 +171,8 @@ func canonical(enc *base64.Encoding, s string, size int) ([]byte, bool) {
 		return nil, false
 	}
 	raw, err := enc.DecodeString(s)
-	if err != nil || enc.EncodeToString(raw) != s || size != 0 && len(raw) != size {
+	var again [192]byte // of at most 128 characters
+	if err != nil || string(enc.AppendEncode(again[:0], raw)) != s || size != 0 && len(raw) != size {
 		return nil, false
 	}
 	return raw, true

@@ -614,3 +614,11 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestNamesAreLookedUpInTheSpellingOfNetHTTP(t *testing.T) {
+	for i, name := range []string{HeaderApp, HeaderTime, HeaderNonce, HeaderDigest, HeaderPurpose, HeaderItem, HeaderBiz, HeaderOrg, HeaderOperator, HeaderSign} {
+		if netNames[i] != http.CanonicalHeaderKey(name) {
+			t.Errorf("%s is looked up as %s", name, netNames[i])
+		}
+	}
+}

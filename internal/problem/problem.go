@@ -146,7 +146,7 @@ func (p Problem) SetHeader(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.RequestID != "" {
-		h.Set("X-SG-Request-Id", p.RequestID)
+		h.Set("X-Sg-Request-Id", p.RequestID)
 	}
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "SG1")
