@@ -1,0 +1,297 @@
+package vault_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sealgate/sealgate/internal/testenv"
+	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/vault"
+)
+
+// These tests use stand-ins for Vault where a single real node cannot show the
+// case: standbys (429, 473), redirects, secondaries, servers with a wrong
+// clock, servers that are not initialised, TLS. The answers' forms are those
+// of Vault's HTTP API.
+
+// node answers health as told, lets everybody log in, and counts what else it
+// is asked.
+type node struct {
+	health func(http.ResponseWriter)
+	other  http.HandlerFunc
+	asked  atomic.Int32
+}
+
+func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/sys/health"):
+		n.health(w)
+	case strings.HasSuffix(r.URL.Path, "lookup-self"):
+		fmt.Fprint(w, `{"data":{"ttl":0}}`)
+	default:
+		n.asked.Add(1)
+		n.other(w, r)
+	}
+}
+
+func health(status int, initialized, sealed bool, at time.Time) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(map[string]any{"initialized": initialized, "sealed": sealed, "standby": status == 429, "server_time_utc": at.Unix()})
+	}
+}
+
+func keyNames(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{"keys":["c"]}}`) }
+
+func serve(t *testing.T, n *node) string {
+	t.Helper()
+	if n.health == nil {
+		n.health = health(200, true, false, time.Now())
+	}
+	if n.other == nil {
+		n.other = keyNames
+	}
+	s := httptest.NewServer(n)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func stubClient(t *testing.T, change func(*vault.Config), addresses ...string) *vault.Client {
+	t.Helper()
+	c := vault.Config{Addresses: addresses, Login: vault.TokenFile(testenv.SecretFile(t, "token")), ManageTimeout: 2 * time.Second, SignTimeout: time.Second}
+	if change != nil {
+		change(&c)
+	}
+	client, err := vault.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func TestReadinessFollowsTheBodyOfTheHealthAnswer(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		health func(http.ResponseWriter)
+		want   error
+	}{
+		"active":                       {health(200, true, false, now), nil},
+		"a standby that forwards":      {health(429, true, false, now), nil},
+		"a performance standby":        {health(473, true, false, now), nil},
+		"sealed":                       {health(503, true, true, now), keys.ErrSealed},
+		"sealed, whatever the status":  {health(200, true, true, now), keys.ErrSealed},
+		"not initialised":              {health(501, false, true, now), keys.ErrSealed},
+		"disaster-recovery secondary":  {health(472, true, false, now), keys.ErrUnavailable},
+		"a clock an hour behind":       {health(200, true, false, now.Add(-time.Hour)), keys.ErrClock},
+		"a clock three minutes ahead":  {health(200, true, false, now.Add(3*time.Minute)), keys.ErrClock},
+		"a clock a minute ahead":       {health(200, true, false, now.Add(time.Minute)), nil},
+		"something that is no health":  {func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }, keys.ErrUnavailable},
+		"an answer without the fields": {func(w http.ResponseWriter) { fmt.Fprint(w, "{}") }, keys.ErrUnavailable},
+	} {
+		err := stubClient(t, nil, serve(t, &node{health: c.health})).Ready(t.Context())
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOneHealthyNodeOfSeveralIsEnough(t *testing.T) {
+	sealed := serve(t, &node{health: health(503, true, true, time.Now())})
+	good := serve(t, &node{})
+	if err := stubClient(t, nil, sealed, good).Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedirectsAreFollowedToConfiguredHostsOnly(t *testing.T) {
+	active := &node{}
+	activeURL := serve(t, active)
+	stranger := &node{}
+	strangerURL := serve(t, stranger)
+	to := func(where string) *node {
+		return &node{other: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", where+r.URL.Path)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}}
+	}
+	standby := to(activeURL)
+	c := stubClient(t, nil, serve(t, standby), activeURL)
+	for range 3 {
+		if names, err := c.List(t.Context()); err != nil || len(names) != 1 {
+			t.Fatal(err)
+		}
+	}
+	if standby.asked.Load() != 1 || active.asked.Load() != 3 {
+		t.Errorf("standby asked %d times, active %d: the active node is to be preferred from then on", standby.asked.Load(), active.asked.Load())
+	}
+	lured := stubClient(t, nil, serve(t, to(strangerURL)))
+	if _, err := lured.List(t.Context()); !errors.Is(err, keys.ErrUnavailable) || stranger.asked.Load() != 0 {
+		t.Errorf("a token was sent to a stranger: %v", err)
+	}
+}
+
+func TestASealedNodeIsPassedOverAndAStandbyTriedElsewhere(t *testing.T) {
+	for name, n := range map[string]*node{
+		"sealed": {other: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(503)
+			fmt.Fprint(w, `{"errors":["Vault is sealed"]}`)
+		}},
+		"performance standby that does not forward": {other: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(473)
+			fmt.Fprint(w, `{"errors":[]}`)
+		}},
+		"replication behind": {other: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(412)
+			fmt.Fprint(w, `{"errors":["required index state not present"]}`)
+		}},
+	} {
+		good := &node{}
+		c := stubClient(t, nil, serve(t, n), serve(t, good))
+		if _, err := c.List(t.Context()); err != nil || good.asked.Load() != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRetryAfterIsObeyedWithinTheDeadlineAndToldBeyondIt(t *testing.T) {
+	var from atomic.Int64
+	n := &node{}
+	seconds := 1
+	n.other = func(w http.ResponseWriter, r *http.Request) {
+		if from.CompareAndSwap(0, time.Now().UnixNano()) {
+			w.Header().Set("Retry-After", fmt.Sprint(seconds))
+			w.WriteHeader(429)
+			fmt.Fprint(w, `{"errors":["request path: rate limit quota exceeded"]}`)
+			return
+		}
+		keyNames(w, r)
+	}
+	c := stubClient(t, nil, serve(t, n))
+	if _, err := c.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if waited := time.Since(time.Unix(0, from.Load())); waited < time.Second {
+		t.Errorf("came back after %v, was told 1 s", waited)
+	}
+	from.Store(0)
+	seconds = 30
+	before := n.asked.Load()
+	start := time.Now()
+	_, err := c.List(t.Context())
+	var r interface{ RetryAfter() int }
+	if !errors.Is(err, keys.ErrLimited) || !errors.As(err, &r) || r.RetryAfter() < 25 || time.Since(start) > time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+	if _, err := c.List(t.Context()); !errors.Is(err, keys.ErrLimited) || n.asked.Load() != before+1 {
+		t.Errorf("asked again within the pause: %v", err)
+	}
+}
+
+func TestAnswersOfAnotherKeyOrShapeAreRefused(t *testing.T) {
+	for name, body := range map[string]string{
+		"not JSON":  "<html>",
+		"empty":     "{}",
+		"other key": `{"data":{"name":"other","purpose":"seal","state":"active","live":0,"versions":[]}}`,
+	} {
+		c := stubClient(t, nil, serve(t, &node{other: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }}))
+		if _, err := c.Info(t.Context(), "c"); !errors.Is(err, keys.ErrUnavailable) {
+			t.Errorf("info, %s: %v", name, err)
+		}
+		if _, err := c.Key("c").Sign(t.Context(), headRequest(t, 1, "")); !errors.Is(err, keys.ErrUnavailable) {
+			t.Errorf("sign, %s: %v", name, err)
+		}
+	}
+}
+
+func TestConfigurationsThatWeakenTheConnectionAreRefused(t *testing.T) {
+	login := vault.TokenFile("x")
+	for name, c := range map[string]vault.Config{
+		"no address":             {Login: login},
+		"plain http":             {Addresses: []string{"http://vault.example:8200"}, Login: login},
+		"a path":                 {Addresses: []string{"https://vault.example/v1"}, Login: login},
+		"a password":             {Addresses: []string{"https://u:p@vault.example"}, Login: login},
+		"a query":                {Addresses: []string{"https://vault.example?x=1"}, Login: login},
+		"no scheme":              {Addresses: []string{"vault.example:8200"}, Login: login},
+		"no login":               {Addresses: []string{"https://vault.example"}},
+		"a mount that climbs":    {Addresses: []string{"https://vault.example"}, Login: login, Mount: "a/../sys"},
+		"a mount with query":     {Addresses: []string{"https://vault.example"}, Login: login, Mount: "a?b"},
+		"a batch beyond 256":     {Addresses: []string{"https://vault.example"}, Login: login, GatherSize: 257},
+		"a window of minutes":    {Addresses: []string{"https://vault.example"}, Login: login, GatherWindow: time.Minute},
+		"a CA that is not one":   {Addresses: []string{"https://vault.example"}, Login: login, CAFile: "stub_test.go"},
+		"half a client identity": {Addresses: []string{"https://vault.example"}, Login: login, CertFile: "x"},
+	} {
+		if _, err := vault.Open(c); !errors.Is(err, vault.ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, good := range []string{"http://127.0.0.1:8200", "http://localhost:1", "http://[::1]:8200", "https://vault.example", "https://vault.example:8200/"} {
+		c, err := vault.Open(vault.Config{Addresses: []string{good}, Login: login})
+		if err != nil {
+			t.Errorf("%s: %v", good, err)
+			continue
+		}
+		c.Close()
+	}
+}
+
+// tlsNode is a stand-in with a certificate of a CA of its own.
+func tlsNode(t *testing.T) (url, caFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"vault.example"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(&node{health: health(200, true, false, time.Now()), other: keyNames})
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	s.Config.ErrorLog = nil
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	caFile = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL, caFile
+}
+
+func TestVaultsCertificateIsCheckedAgainstTheConfiguredCAAndName(t *testing.T) {
+	url, ca := tlsNode(t)
+	_, otherCA := tlsNode(t)
+	for name, c := range map[string]struct {
+		ca, server string
+		good       bool
+	}{
+		"the right CA and name": {ca, "vault.example", true},
+		"another CA":            {otherCA, "vault.example", false},
+		"the system's CAs":      {"", "vault.example", false},
+		"another name":          {ca, "other.example", false},
+		"the address as name":   {ca, "", false},
+	} {
+		client := stubClient(t, func(v *vault.Config) { v.CAFile, v.ServerName = c.ca, c.server }, url)
+		if err := client.Ready(t.Context()); (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
