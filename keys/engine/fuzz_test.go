@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/keys"
@@ -153,6 +154,12 @@ func FuzzCASignsOnlyCertificatesAndLists(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Add(keytest.Captured(f, func(sign gm.SignFunc) error {
+		at := keytest.Start
+		_, err := gm.CreateOCSPResponse(gm.ResponseData{ProducedAt: at, Statuses: []gm.OCSPStatus{{ID: gm.NewCertID(ca, big.NewInt(5)),
+			State: gm.CertGood, ThisUpdate: at, NextUpdate: at.Add(time.Hour)}}}, ca, ca, sign)
+		return err
+	}))
 	key := e.Key("ca")
 	f.Fuzz(func(t *testing.T, item []byte) {
 		if _, err := key.Sign(t.Context(), keys.Request{Type: keys.TypeX509, Item: item, KeyVersion: 1}); err != nil {

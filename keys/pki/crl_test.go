@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,8 +246,10 @@ func TestACertificateThatCannotBeEnteredIsNotHandedOut(t *testing.T) {
 func TestTheFetcherTakesOnlyWhatItsSourceSigned(t *testing.T) {
 	p := publish(t)
 	h := p.crls(t)
-	var serve http.Handler = h
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve.ServeHTTP(w, r) }))
+	var serving atomic.Pointer[http.Handler]
+	serve := func(h http.Handler) { serving.Store(&h) }
+	serve(h)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*serving.Load()).ServeHTTP(w, r) }))
 	defer server.Close()
 	dir := filepath.Join(t.TempDir(), "held")
 	config := pki.FetcherConfig{Sources: []pki.Source{{URL: server.URL, Issuer: p.root.Certificate()}}, Dir: dir, Timeout: time.Second}
@@ -308,7 +311,7 @@ func TestTheFetcherTakesOnlyWhatItsSourceSigned(t *testing.T) {
 		}),
 		"a silent one": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
 	} {
-		serve = hostile
+		serve(hostile)
 		if err := f.Refresh(t.Context()); err == nil {
 			t.Errorf("%s was taken", name)
 		}
