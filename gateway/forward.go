@@ -157,19 +157,22 @@ func (c *call) fail(ctx context.Context, err error) {
 	if p, known := problem.FromError(err, c.id); known {
 		code = p.Code
 	}
+	begun := c.answer != nil && c.answer.begun
+	if !begun {
+		// Nothing left the gateway: the record must not read as if it had.
+		c.rec.Fields, c.rec.Rows, c.rec.Bytes, c.rec.BodySM3 = audit.Fields{}, audit.Number{}, audit.Number{}, nil
+		c.rec.Subject, c.rec.SubjectMore = nil, audit.Number{}
+	}
 	switch {
 	case gone:
 		_ = c.record(audit.Aborted, "") // logged by record; the client is gone, nothing can be answered
 		panic(http.ErrAbortHandler)
-	case c.answer != nil && c.answer.begun:
+	case begun:
 		c.cfg.Log.WarnContext(ctx, "answer cut", "request_id", c.id, "error", err)
 		_ = c.record(audit.Aborted, code) // logged by record; the answer is cut in any case
 		panic(http.ErrAbortHandler)
 	}
 	c.cfg.Log.WarnContext(ctx, "answer withheld", "request_id", c.id, "interface", string(c.match.Interface.ID), "error", err)
-	// Nothing left the gateway: the record must not read as if it had.
-	c.rec.Fields, c.rec.Rows, c.rec.Bytes, c.rec.BodySM3 = audit.Fields{}, audit.Number{}, audit.Number{}, nil
-	c.rec.Subject, c.rec.SubjectMore = nil, audit.Number{}
 	c.refuse(err)
 }
 

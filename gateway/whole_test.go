@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -299,6 +301,24 @@ func TestWhatACallerSendsIsInNoLogAndNoProblemDocument(t *testing.T) {
 				t.Errorf("an answer holds %q: %s", form, texts[i])
 			}
 		}
+	}
+	// The ledger holds the five elements as they were sent, and nothing else of a request.
+	for _, e := range w.all() {
+		var m map[string]any
+		if err := json.Unmarshal(e.Raw, &m); err != nil {
+			t.Fatal(err)
+		}
+		delete(m, "five")
+		for _, c := range canaries {
+			if strings.Contains(fmt.Sprint(m), c) {
+				t.Errorf("the ledger holds %q: %s", c, e.Raw)
+			}
+		}
+	}
+	metrics := httptest.NewRecorder()
+	NewAdmin(w.gw).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
+	if lines := strings.Count(metrics.Body.String(), "\n"); lines > 60 {
+		t.Errorf("%d lines of metrics", lines)
 	}
 	t.Logf("%d answers, %d bytes of log", len(texts), len(logs))
 }

@@ -181,6 +181,12 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	t.Cleanup(server.Close)
 	w.upURL, w.hostile = server.URL, testenv.StartHostile(t)
 	w.text = catalogueText(server.URL, w.hostile.URL, hex.EncodeToString(w.sm2.Public().Point()))
+	nobody, err := net.Listen("tcp", "127.0.0.1:0") // nobody listens there any more
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nobody.Close()
+	w.text = strings.Replace(w.text, "127.0.0.1:9/x", nobody.Addr().String()+"/x", 1)
 	serverTLS, clientTLS, fingerprint := testTLS(t, o.mTLS)
 	if o.mTLS {
 		w.text = strings.Replace(w.text, "hmac_key_ref: local:a", "hmac_key_ref: local:a, certificates: [\""+fingerprint+"\"]", 1)
@@ -429,7 +435,7 @@ interfaces:
     base: macro
     share: authorised
     route: {methods: [GET], path: /dead}
-    upstream: {url: "http://127.0.0.1:1/x", timeout: 2s}
+    upstream: {url: "http://127.0.0.1:9/x", timeout: 2s}
     response: {fields: {code: {grade: 1}}}
 items:
   - {code: %s, department: rs, needs: {pop.query: [code, data.name, data.idCard, data.note, "data.list[*].name", "data.list[*].note"], hostile: [code, data.name, data.idCard, data.note, "data.list[*].name", "data.list[*].note"], pop.get: [code], corp.query: [code], dead: [code]}}
