@@ -183,6 +183,9 @@ func openCabinet(ctx context.Context, s *site, verifier *seal.Verifier) (*server
 			return nil, err
 		}
 		sealer.Timestamps, sealer.RequireTimestamp = stamper, c.Timestamps.Required
+		sealer.OnUnstamped = func(b seal.Binding, why error) {
+			s.log.Warn("sealed without a timestamp", "seal", b.SealID, "error", why.Error())
+		}
 	}
 	cabinet := server.NewCabinet(server.CabinetConfig{Sealer: seal.NewSealer(sealer), Status: s.store})
 	all, err := s.store.Seals(ctx)

@@ -127,6 +127,7 @@ func readPolicy(dir string) (map[string]string, error) {
 type site struct {
 	*parts
 	config   *config.File
+	log      *slog.Logger
 	keys     keyService
 	secrets  *local.Secrets
 	ledger   *audit.Ledger
@@ -136,7 +137,7 @@ type site struct {
 
 // openSite opens everything for writing; close gives it back.
 func openSite(ctx context.Context, c *config.File, log *slog.Logger) (_ *site, err error) {
-	s := &site{config: c}
+	s := &site{config: c, log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
