@@ -135,8 +135,8 @@ func TestTheAuthorityRefusesInTheWordsOfTheRFC(t *testing.T) {
 
 func TestTheAuthorityStopsWhenItsClockGoesBackOrItsKeyIsGone(t *testing.T) {
 	var shift time.Duration
-	var s *stamping
-	s = stamps(t, func(c *pki.TSAConfig) { now := c.Now; c.Now = func() time.Time { return now().Add(shift) } })
+
+	s := stamps(t, func(c *pki.TSAConfig) { now := c.Now; c.Now = func() time.Time { return now().Add(shift) } })
 	failure := func() int {
 		r, err := gm.ParseTimestampResponse(s.tsa.Respond(t.Context(), query(t, nil)))
 		if err != nil {
