@@ -27,12 +27,6 @@ var contractTests = []realTest{
 
 var mounts atomic.Int64
 
-// mounted is a client of a mount of its own.
-type mounted struct {
-	named
-	mount string
-}
-
 // contract runs keytest over mounts of the real server. Where answers get lost
 // or requests arrive twice, all signing requests carry ids, since only those
 // may be repeated, and only signing requests suffer: hostileChanges has the
