@@ -127,3 +127,9 @@ func (v *Vault) Wrap(ctx context.Context, path string, body any, ttl time.Durati
 	}
 	return answer.WrapInfo.Token, nil
 }
+
+// Env is the environment in which the server's own command line, as `vault`,
+// and other programs talk to it.
+func (v *Vault) Env() []string {
+	return []string{"VAULT_ADDR=" + v.Addr, "PATH=" + filepath.Dir(v.binary) + string(os.PathListSeparator) + os.Getenv("PATH")}
+}
