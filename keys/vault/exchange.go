@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 )
 
 // maxAnswer bounds what is read of one answer, in bytes.
@@ -39,28 +40,46 @@ func (r reply) says(text string) bool {
 	return slices.ContainsFunc(r.errors, func(e string) bool { return strings.Contains(e, text) })
 }
 
+// connect makes HashiCorp's client for each node, and takes from it what would
+// undo this package's promises: its retries (of every method, POST included),
+// its redirects, and what the environment says (VAULT_TOKEN, VAULT_NAMESPACE, VAULT_HEADERS).
+// Connections, TLS and time-outs are those of h.
+func (c Config) connect(h *http.Client) (map[string]*api.Client, error) {
+	out := map[string]*api.Client{}
+	for _, node := range c.Addresses {
+		client, err := api.NewClient(&api.Config{Address: node, HttpClient: h, DisableRedirects: true, MaxRetries: 0})
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		client.ClearToken()
+		client.SetHeaders(http.Header{api.RequestHeaderName: {"true"}}) // VAULT_HEADERS, VAULT_NAMESPACE
+		if c.Namespace != "" {
+			client.SetNamespace(c.Namespace)
+		}
+		out[node] = client
+	}
+	return out, nil
+}
+
 // exchange sends one request to one node and reads the answer: once, without
 // retries and redirects. sent reports whether any part of the request may have
 // reached Vault; when it is false and err is not nil, Vault did nothing.
 func (c *Client) exchange(ctx context.Context, node, method, path, token string, body []byte) (r reply, sent bool, err error) {
 	var wrote atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
-	req, err := http.NewRequestWithContext(ctx, method, node+"/v1/"+path, bytes.NewReader(body))
-	if err != nil {
+	path, query, _ := strings.Cut(path, "?")
+	req := c.apis[node].NewRequest(method, "/v1/"+path)
+	if req.Params, err = url.ParseQuery(query); err != nil {
 		return reply{}, false, err
 	}
-	req.Header.Set("X-Vault-Request", "true") // Vault Agent and proxies may demand it
-	if token != "" {
-		req.Header.Set("X-Vault-Token", token)
-	}
-	if c.config.Namespace != "" {
-		req.Header.Set("X-Vault-Namespace", c.config.Namespace)
-	}
+	req.ClientToken = token
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.BodyBytes = body
+		req.Headers.Set("Content-Type", "application/json")
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
+	//lint:ignore SA1019 what is documented in its place ends the context before the answer was read
+	resp, err := c.apis[node].RawRequestWithContext(ctx, req)
+	if resp == nil {
 		return reply{}, wrote.Load(), plain(err)
 	}
 	defer resp.Body.Close()

@@ -26,9 +26,10 @@
 //     at a time, with growing pauses after failures.
 //   - Redirects are followed to configured hosts only.
 //
-// It is plain net/http. Vault's own client library would bring its retries
-// (every method, POST included), its environment variables (VAULT_SKIP_VERIFY)
-// and some twenty modules into the appliance for what is two hundred lines.
+// It speaks through HashiCorp's client library, one request at a time: the
+// library's retries (every method, POST included), redirects and environment
+// variables (VAULT_TOKEN, VAULT_SKIP_VERIFY) are switched off, because they
+// would break the promises above.
 //
 //	c, err := vault.Open(ctx, vault.Config{Addresses: []string{"https://vault.example:8200"},
 //		CAFile: "vault-ca.pem", Login: &vault.AppRole{RoleID: id, WrappedSecretIDFile: path}})
@@ -43,6 +44,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 
 	"github.com/sealgate/sealgate/keys"
 )
@@ -60,6 +63,7 @@ const (
 type Client struct {
 	config  Config
 	http    *http.Client
+	apis    map[string]*api.Client // by address; none has a token of its own
 	nodes   nodes
 	tokens  *tokens
 	breaker breaker
@@ -84,7 +88,11 @@ func Open(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{config: c, http: h, nodes: nodes{list: c.Addresses}, keys: map[keys.Name]*Key{}}
+	apis, err := c.connect(h)
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{config: c, http: h, apis: apis, nodes: nodes{list: c.Addresses}, keys: map[keys.Name]*Key{}}
 	client.life, client.end = context.WithCancel(context.Background())
 	client.tokens = newTokens(client)
 	client.wg.Go(client.tokens.keep)
