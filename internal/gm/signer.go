@@ -74,9 +74,9 @@ func newSigner(k *sm2.PrivateKey) (*signer, error) {
 	return s, nil
 }
 
-func (s *signer) sign(message []byte) ([]byte, error) {
+func (s *signer) sign(message []byte) (sig []byte, hint Hint, err error) {
 	if len(message) == 0 {
-		return nil, errors.New("refusing to sign the empty message")
+		return nil, hint, errors.New("refusing to sign the empty message")
 	}
 	h := sm3.New()
 	h.Write(s.za[:])
@@ -85,17 +85,17 @@ func (s *signer) sign(message []byte) ([]byte, error) {
 	h.Sum(e[:0])
 	var z [entropySize]byte
 	if _, err := rand.Read(z[:]); err != nil {
-		return nil, fmt.Errorf("draw nonce: %w", err)
+		return nil, hint, fmt.Errorf("draw nonce: %w", err)
 	}
 	return s.signHash(e, z)
 }
 
 // signHash signs e with the nonce derived from z. It is separate so that tests
 // can fix both.
-func (s *signer) signHash(e [DigestSize]byte, z [entropySize]byte) ([]byte, error) {
+func (s *signer) signHash(e [DigestSize]byte, z [entropySize]byte) (sig []byte, hint Hint, err error) {
 	en, err := bigmod.NewNat().SetOverflowingBytes(e[:], orderModulus)
 	if err != nil {
-		return nil, fmt.Errorf("reduce hash: %w", err)
+		return nil, hint, fmt.Errorf("reduce hash: %w", err)
 	}
 	for try := range byte(maxNonceTries) {
 		candidate := s.nonce(e, z, try)
@@ -107,10 +107,11 @@ func (s *signer) signHash(e [DigestSize]byte, z [entropySize]byte) ([]byte, erro
 		if err != nil {
 			continue // 0 or n-1
 		}
-		x1 := point.PublicKey().Bytes()[1:33]
+		kG := point.PublicKey().Bytes()
+		x1 := kG[1:33]
 		r, err := bigmod.NewNat().SetOverflowingBytes(x1, orderModulus)
 		if err != nil {
-			return nil, fmt.Errorf("reduce coordinate: %w", err)
+			return nil, hint, fmt.Errorf("reduce coordinate: %w", err)
 		}
 		r.Add(en, orderModulus)
 		if r.IsZero() == 1 {
@@ -125,9 +126,10 @@ func (s *signer) signHash(e [DigestSize]byte, z [entropySize]byte) ([]byte, erro
 		if sum.IsZero() == 1 {
 			continue
 		}
-		return marshalSignature(r.Bytes(orderModulus), sum.Bytes(orderModulus)), nil
+		copy(hint[:], kG[33:])
+		return marshalSignature(r.Bytes(orderModulus), sum.Bytes(orderModulus)), hint, nil
 	}
-	return nil, errors.New("no usable nonce: the random source or the key is broken")
+	return nil, hint, errors.New("no usable nonce: the random source or the key is broken")
 }
 
 // nonce derives a candidate for k: HMAC-SM3(d, z ‖ e ‖ try). Candidates that

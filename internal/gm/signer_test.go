@@ -46,7 +46,7 @@ func TestSignerMatchesTheEquationOfTheStandard(t *testing.T) {
 		var z [entropySize]byte
 		rand.Read(e[:])
 		rand.Read(z[:])
-		got, err := k.signer.signHash(e, z)
+		got, _, err := k.signer.signHash(e, z)
 		if err != nil {
 			t.Fatal(err)
 		}

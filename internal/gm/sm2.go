@@ -243,7 +243,15 @@ func (k *PrivateKey) Public() *PublicKey { return k.public }
 // Sign signs message: e = SM3(ZA || message), default user identity, hedged
 // nonce, constant time. The result is canonical DER of at most MaxSignatureSize
 // bytes. The empty message is refused.
-func (k *PrivateKey) Sign(message []byte) ([]byte, error) { return k.signer.sign(message) }
+func (k *PrivateKey) Sign(message []byte) ([]byte, error) {
+	sig, _, err := k.signer.sign(message)
+	return sig, err
+}
+
+// SignHinted is Sign, with the hint that makes Verifier.VerifyBatch fast.
+func (k *PrivateKey) SignHinted(message []byte) (sig []byte, hint Hint, err error) {
+	return k.signer.sign(message)
+}
 
 // Decrypt decrypts what Encrypt made.
 func (k *PrivateKey) Decrypt(ciphertext []byte) ([]byte, error) {

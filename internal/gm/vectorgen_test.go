@@ -36,7 +36,7 @@ func (g *generator) signHash(k *PrivateKey, e [DigestSize]byte) []byte {
 	for {
 		g.seed++
 		z[0], z[1] = g.seed, byte(g.next)
-		sig, err := k.signer.signHash(e, z)
+		sig, _, err := k.signer.signHash(e, z)
 		if err == nil {
 			return sig
 		}

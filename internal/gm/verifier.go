@@ -45,15 +45,35 @@ func (v *Verifier) Public() *PublicKey { return v.public }
 
 // Verify is PublicKey.Verify.
 func (v *Verifier) Verify(message, sig []byte) error {
-	table := v.table.Load()
+	table := v.taught(1)
 	if table == nil {
-		if v.seen.Add(1) != learnAfter {
-			return v.public.Verify(message, sig)
-		}
-		table = newComb(affineFrom(v.public.point[1:]))
-		v.table.Store(table)
+		return v.public.Verify(message, sig)
 	}
 	return v.verify(table, message, sig)
+}
+
+// taught returns the table, or nil while fewer than learnAfter signatures were
+// seen, n of them now.
+func (v *Verifier) taught(n int) *comb {
+	if table := v.table.Load(); table != nil {
+		return table
+	}
+	before := v.seen.Add(int64(n)) - int64(n)
+	if before >= learnAfter || before+int64(n) < learnAfter {
+		return nil // not yet, or another call is making it
+	}
+	table := newComb(affineFrom(v.public.point[1:]))
+	v.table.Store(table)
+	return table
+}
+
+// digest returns e = SM3(ZA ‖ message) mod n.
+func (v *Verifier) digest(message []byte) [4]uint64 {
+	h := sm3.New()
+	h.Write(v.za[:])
+	h.Write(message)
+	var digest [DigestSize]byte
+	return reduceOrder(limbs(h.Sum(digest[:0])))
 }
 
 func (v *Verifier) verify(table *comb, message, sig []byte) error {
@@ -65,11 +85,7 @@ func (v *Verifier) verify(table *comb, message, sig []byte) error {
 	if t == ([4]uint64{}) {
 		return ErrSignatureForm
 	}
-	h := sm3.New()
-	h.Write(v.za[:])
-	h.Write(message)
-	var digest [DigestSize]byte
-	e := reduceOrder(limbs(h.Sum(digest[:0])))
+	e := v.digest(message)
 
 	// GB/T 32918.2 section 7.1: (x, y) = s·G + t·P, accept if r = e + x mod n.
 	at := combined(baseComb(), s, table, t)
