@@ -72,6 +72,9 @@ type Signature struct {
 	Value       []byte              // DER SEQUENCE{r, s}, at most 72 bytes
 	KeyVersion  int                 // the version that signed
 	Fingerprint [gm.DigestSize]byte // SM3 of that version's SubjectPublicKeyInfo
+	// Hint makes the verification of many signatures fast (gm.Verifier). It is
+	// public, proves nothing, and may be the zero value, which is none.
+	Hint gm.Hint
 }
 
 // Result is one answer of a batch: Signature is valid only when Err is nil.

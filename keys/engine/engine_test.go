@@ -43,7 +43,7 @@ func TestNothingExportsImportsOrSignsRawBytes(t *testing.T) {
 	}
 	fields := map[reflect.Type][]string{
 		reflect.TypeFor[keys.Request]():   {"Type", "Item", "KeyVersion", "ID"},
-		reflect.TypeFor[keys.Signature](): {"Value", "KeyVersion", "Fingerprint"},
+		reflect.TypeFor[keys.Signature](): {"Value", "KeyVersion", "Fingerprint", "Hint"},
 		reflect.TypeFor[keys.Version]():   {"Number", "State", "Created", "Public", "Certificate", "Chain"},
 		reflect.TypeFor[keys.Info]():      {"Name", "Purpose", "State", "Software", "Created", "DisabledAt", "DestroyFrom", "Live", "Versions"},
 	}

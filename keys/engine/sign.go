@@ -45,23 +45,25 @@ func (e *Engine) sign(ctx context.Context, name keys.Name, rs []keys.Request) ([
 	defer claim.release()
 
 	now := e.config.Now()
+	remembered := make([]bool, len(rs))
 	each(len(rs), func(i int) {
-		if out[i].Err != nil || out[i].Signature.Value != nil { // refused, or remembered
+		if remembered[i] = out[i].Signature.Value != nil; remembered[i] || out[i].Err != nil {
 			return
 		}
 		if out[i].Err = ctx.Err(); out[i].Err == nil {
 			out[i].Signature, out[i].Err = e.signOne(r, rs[i], now)
 		}
 	})
+	if !e.config.CheckedOutside {
+		verify(r, rs, out, remembered)
+	}
 	if err := claim.remember(ctx, out, now); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// signOne checks one request against the key and the clock, signs it and
-// verifies the signature: a fault in the computation must not leave the
-// engine, since it can betray the private key (but see Config.CheckedOutside).
+// signOne checks one request against the key and the clock, and signs it.
 func (e *Engine) signOne(r *record, q keys.Request, now time.Time) (keys.Signature, error) {
 	if !r.Purpose.Allows(q.Type) {
 		return keys.Signature{}, fmt.Errorf("%w: a key for %s does not sign %s", keys.ErrPurpose, r.Purpose, q.Type)
@@ -77,17 +79,29 @@ func (e *Engine) signOne(r *record, q keys.Request, now time.Time) (keys.Signatu
 	if err != nil {
 		return keys.Signature{}, err
 	}
-	sig, err := v.private.Sign(message)
+	sig, hint, err := v.private.SignHinted(message)
 	if err != nil {
 		return keys.Signature{}, fmt.Errorf("sign with key %s: %w", r.Name, err)
 	}
-	verifier, fingerprint := v.prepared()
-	if !e.config.CheckedOutside {
-		if err := verifier.Verify(message, sig); err != nil {
-			return keys.Signature{}, fmt.Errorf("%w: key %s: %w", keys.ErrFault, r.Name, err)
+	_, fingerprint := v.prepared()
+	return keys.Signature{Value: sig, KeyVersion: v.Number, Fingerprint: fingerprint, Hint: hint}, nil
+}
+
+// verify verifies what was signed just now, version by version: a fault in the
+// computation must not leave the engine, since it can betray the private key
+// (but see Config.CheckedOutside).
+func verify(r *record, rs []keys.Request, out []keys.Result, remembered []bool) {
+	fresh := map[int][]int{}
+	for i := range out {
+		if out[i].Err == nil && !remembered[i] {
+			n := out[i].Signature.KeyVersion
+			fresh[n] = append(fresh[n], i)
 		}
 	}
-	return keys.Signature{Value: sig, KeyVersion: v.Number, Fingerprint: fingerprint}, nil
+	for n, indices := range fresh {
+		verifier, _ := r.Versions[n-1].prepared()
+		keys.VerifyResults(verifier, rs, out, indices)
+	}
 }
 
 // each calls f(0) … f(n-1), on all CPUs when there are enough of them.

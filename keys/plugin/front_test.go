@@ -82,6 +82,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	req := &logical.Request{Path: path, Storage: f.storage, Operation: map[string]logical.Operation{
 		http.MethodGet: logical.ReadOperation, http.MethodPost: logical.UpdateOperation, "LIST": logical.ListOperation}[r.Method]}
+	if r.Method == "LIST" && !strings.HasSuffix(path, "/") {
+		req.Path += "/" // so does Vault
+	}
 	if r.Method == http.MethodPost {
 		if err := json.NewDecoder(r.Body).Decode(&req.Data); err != nil {
 			reply(w, http.StatusBadRequest, map[string]any{"errors": []string{err.Error()}})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/wire"
 )
@@ -24,11 +25,12 @@ import (
 //
 //	{"signature": "base64", "key_version": 1, "fingerprint": "base64"}
 //	{"results": [{"signature": …, "key_version": …, "fingerprint": …} | {"error": "CODE: text"}, …]}
-//	{"signatures": ["base64 of a packed list"], "key_version": 1, "fingerprint": "base64", "errors": ["3 CODE: text"]}
+//	{"signatures": ["base64 of a packed list"], "key_version": 1, "fingerprint": "base64", "hints": "base64", "errors": ["3 CODE: text"]}
 //
 // where a refused item of a packed list has an empty signature, and its error
 // begins with its index. (A list of strings can be left readable in Vault's
-// audit log by the name of its field, an object cannot.)
+// audit log by the name of its field, an object cannot.) hints holds 32 bytes
+// for each item, the gm.Hint of its signature.
 func (b *backend) sign(ctx context.Context, c call) (map[string]any, error) {
 	t, key := keys.Type(c.params["type"]), b.engine.Key(c.name())
 	_, one := c.data["item"]
@@ -147,9 +149,11 @@ func signPacked(ctx context.Context, key keys.Key, t keys.Type, c call) (map[str
 		return nil, err
 	}
 	signatures := make([][]byte, len(out))
+	hints := make([]byte, 0, len(out)*len(gm.Hint{}))
 	var failed []string
 	data := map[string]any{"key_version": version}
 	for i, r := range out {
+		hints = append(hints, r.Signature.Hint[:]...)
 		if r.Err != nil {
 			failed = append(failed, strconv.Itoa(i)+" "+itemError(r.Err))
 			continue
@@ -162,6 +166,7 @@ func signPacked(ctx context.Context, key keys.Key, t keys.Type, c call) (map[str
 		}
 	}
 	data["signatures"] = wire.Pack(signatures)
+	data["hints"] = base64.StdEncoding.EncodeToString(hints)
 	if len(failed) > 0 {
 		data["errors"] = failed
 	}

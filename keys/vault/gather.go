@@ -57,7 +57,7 @@ func (k *Key) gatherer(l lane) *gatherer {
 	return g
 }
 
-// sign waits for the signature of one request, unverified.
+// sign waits for the signature of one request.
 func (g *gatherer) sign(ctx context.Context, r keys.Request) (keys.Signature, error) {
 	if g.key.client.config.GatherWindow < 0 {
 		out, err := g.key.send(ctx, g.lane, []keys.Request{r})

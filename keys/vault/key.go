@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,15 +75,7 @@ func (k *Key) Sign(ctx context.Context, r keys.Request) (keys.Signature, error) 
 	if err := errors.Join(r.Check(), ctx.Err()); err != nil {
 		return keys.Signature{}, err
 	}
-	p, err := k.public(ctx, r.KeyVersion)
-	if err != nil {
-		return keys.Signature{}, err
-	}
-	s, err := k.gatherer(laneOf(r)).sign(ctx, r)
-	if err != nil {
-		return keys.Signature{}, err
-	}
-	return p.checked(r, s)
+	return k.gatherer(laneOf(r)).sign(ctx, r)
 }
 
 // SignBatch implements keys.Key.
@@ -127,10 +118,6 @@ func (k *Key) SignBatch(ctx context.Context, rs []keys.Request) ([]keys.Result, 
 // their sizes need, and fills in their results. Its error means that the key
 // itself refused the batch, whatever the items.
 func (k *Key) signLane(ctx context.Context, l lane, indices []int, rs []keys.Request, out []keys.Result) error {
-	p, err := k.public(ctx, l.version)
-	if errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrName) {
-		return err // the batch as a whole: there is no such key
-	}
 	for len(indices) > 0 {
 		n, size := 0, 0
 		for n < len(indices) && (n == 0 || size+len(rs[indices[n]].Item) <= maxRequest) {
@@ -141,15 +128,9 @@ func (k *Key) signLane(ctx context.Context, l lane, indices []int, rs []keys.Req
 		for i, x := range indices[:n] {
 			part[i] = rs[x]
 		}
-		var answers []keys.Result
-		if err == nil {
-			answers, err = k.send(ctx, l, part)
-		}
-		if errors.Is(err, keys.ErrDisabled) {
+		answers, err := k.send(ctx, l, part)
+		if errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrName) || errors.Is(err, keys.ErrDisabled) {
 			return err
-		}
-		if err == nil {
-			p.checkAll(part, answers)
 		}
 		for i, x := range indices[:n] {
 			if out[x].Err = err; err == nil {
@@ -209,43 +190,32 @@ func (k *Key) public(ctx context.Context, version int) (*public, error) {
 	return p, nil
 }
 
-// checked returns s when it is a signature of this key over r.
-func (p *public) checked(r keys.Request, s keys.Signature) (keys.Signature, error) {
-	if p.key == nil {
-		return keys.Signature{}, fmt.Errorf("%w: version %d was not there when it was named", keys.ErrVersion, r.KeyVersion)
+// check withholds what is not a signature of this key over its request.
+func (p *public) check(rs []keys.Request, out []keys.Result) {
+	var indices []int
+	for i := range out {
+		switch s := out[i].Signature; {
+		case out[i].Err != nil:
+		case p.key == nil:
+			out[i] = keys.Result{Err: fmt.Errorf("%w: version %d was not there when it was named", keys.ErrVersion, rs[i].KeyVersion)}
+		case s.KeyVersion != rs[i].KeyVersion || s.Fingerprint != p.fingerprint:
+			out[i] = keys.Result{Err: fmt.Errorf("%w: another key or version answered", keys.ErrFault)}
+		default:
+			indices = append(indices, i)
+		}
 	}
-	if s.KeyVersion != r.KeyVersion || s.Fingerprint != p.fingerprint {
-		return keys.Signature{}, fmt.Errorf("%w: another key or version answered", keys.ErrFault)
+	if len(indices) > 0 {
+		keys.VerifyResults(p.key, rs, out, indices)
 	}
-	message, err := r.Type.Message(r.Item)
-	if err != nil {
-		return keys.Signature{}, err
-	}
-	if err := p.key.Verify(message, s.Value); err != nil {
-		return keys.Signature{}, fmt.Errorf("%w: %w", keys.ErrFault, err)
-	}
-	return s, nil
 }
 
-// checkAll checks a batch on all CPUs.
-func (p *public) checkAll(rs []keys.Request, out []keys.Result) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(rs)+3)/4) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(rs); i = int(next.Add(1)) - 1 {
-				if out[i].Err == nil {
-					out[i].Signature, out[i].Err = p.checked(rs[i], out[i].Signature)
-				}
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// send has Vault sign requests of one lane, in one batch. The signatures are
-// not checked yet.
+// send has Vault sign requests of one lane, in one batch, and checks what it
+// answers.
 func (k *Key) send(ctx context.Context, l lane, rs []keys.Request) ([]keys.Result, error) {
+	p, err := k.public(ctx, l.version)
+	if err != nil {
+		return nil, err
+	}
 	body := struct {
 		Items      []string `json:"items"`
 		KeyVersion int      `json:"key_version"`
@@ -268,7 +238,12 @@ func (k *Key) send(ctx context.Context, l lane, rs []keys.Request) ([]keys.Resul
 	if err != nil {
 		return nil, err
 	}
-	return parseSignatures(r.body, l.version, len(rs))
+	out, err := parseSignatures(r.body, l.version, len(rs))
+	if err != nil {
+		return nil, err
+	}
+	p.check(rs, out)
+	return out, nil
 }
 
 func parseSignatures(body []byte, version, n int) ([]keys.Result, error) {
@@ -280,6 +255,7 @@ func parseSignatures(body []byte, version, n int) ([]keys.Result, error) {
 			Signatures  []string `json:"signatures"`
 			KeyVersion  int      `json:"key_version"`
 			Fingerprint []byte   `json:"fingerprint"`
+			Hints       []byte   `json:"hints"`
 			Errors      []string `json:"errors"`
 		} `json:"data"`
 	}
@@ -307,6 +283,9 @@ func parseSignatures(body []byte, version, n int) ([]keys.Result, error) {
 			return bad("neither a signature nor a refusal")
 		default:
 			out[i].Signature = keys.Signature{Value: sig, KeyVersion: version, Fingerprint: [gm.DigestSize]byte(answer.Data.Fingerprint)}
+			if hints := answer.Data.Hints; len(hints) == n*len(gm.Hint{}) {
+				copy(out[i].Signature.Hint[:], hints[i*len(gm.Hint{}):])
+			}
 		}
 	}
 	return out, nil
