@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -60,11 +61,7 @@ func auditVerify(_ context.Context, e env, args []string) error {
 		}
 	}
 	if *checkpoint != "" {
-		data, err := os.ReadFile(*checkpoint)
-		if err != nil {
-			return usage(err)
-		}
-		if options.Checkpoint, err = audit.ParseSignedCheckpoint(data); err != nil {
+		if options.Checkpoint, err = readCheckpoint(*checkpoint); err != nil {
 			return usage(err)
 		}
 	}
@@ -132,6 +129,19 @@ func readPublicKeys(path string) (keys []*gm.PublicKey, err error) {
 	return []*gm.PublicKey{cert.PublicKey}, nil
 }
 
+// readCheckpoint reads what `audit head` printed; a line feed may end it.
+func readCheckpoint(path string) (*audit.SignedCheckpoint, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := audit.ParseSignedCheckpoint(bytes.TrimRight(data, "\r\n"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: 不是检查点 %w", path, err)
+	}
+	return c, nil
+}
+
 func auditQuery(ctx context.Context, e env, args []string) error {
 	fs, dir := auditFlags("query")
 	var f audit.Filter
@@ -152,11 +162,11 @@ func auditQuery(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	for _, b := range []struct {
-		text string
-		into *time.Time
-	}{{*from, &f.From}, {*to, &f.To}} {
+		option, text string
+		into         *time.Time
+	}{{"-from", *from, &f.From}, {"-to", *to, &f.To}} {
 		if b.text != "" {
-			if *b.into, err = parseAt(b.text); err != nil {
+			if *b.into, err = parseAt(b.option, b.text); err != nil {
 				return err
 			}
 		}
@@ -189,11 +199,7 @@ func auditProve(_ context.Context, e env, args []string) error {
 		if err := needDir(*dir, operands); err != nil {
 			return err
 		}
-		data, err := os.ReadFile(*from)
-		if err != nil {
-			return usage(err)
-		}
-		kept, err := audit.ParseSignedCheckpoint(data)
+		kept, err := readCheckpoint(*from)
 		if err != nil {
 			return usage(err)
 		}

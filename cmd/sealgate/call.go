@@ -116,7 +116,7 @@ func runCall(ctx context.Context, e env, args []string) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return undecided(err, "网关是否在运行？ is the gateway running?")
+		return unreachable(err, "网关是否在运行？ is the gateway running?", "ca")
 	}
 	defer resp.Body.Close()
 	return printAnswer(e, resp)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -103,6 +104,9 @@ func say(err error) string {
 		cause := e.Err.Error()
 		if errors.Is(e.Err, io.EOF) {
 			cause = "对方关闭了连接 the other side closed the connection"
+		}
+		if c, ok := errors.AsType[*tls.CertificateVerificationError](e.Err); ok {
+			cause = "不信任对方的 TLS 证书 its TLS certificate is not trusted: " + strings.TrimPrefix(c.Err.Error(), "x509: ")
 		}
 		cut(e, host(e.URL)+": "+cause)
 	}

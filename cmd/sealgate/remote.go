@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -73,4 +75,13 @@ func serviceURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q: 本机以外必须用 https outside this machine https is required", s)
 	}
 	return u, nil
+}
+
+// unreachable is a request that got no answer; option names the certificates
+// that the other side is judged by.
+func unreachable(err error, hint, option string) error {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		hint = option + " 指明其签发者 names who issued it"
+	}
+	return undecided(err, hint)
 }

@@ -135,6 +135,18 @@ func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(running(ts, args[0]).await(args[1]))
 }
 
+// appears FILE: waits until the file is there.
+func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not appear", args[0])
+		}
+	}
+}
+
 // send NAME SIGNAL.
 func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(running(ts, args[0]).cmd.Process.Signal(signalOf(ts, args[1])))
@@ -163,6 +175,7 @@ func cmdAddresses(ts *testscript.TestScript, _ bool, args []string) {
 				base = "https://localhost:"
 			}
 			ts.Setenv(strings.ToUpper(section), base+m[1])
+			ts.Setenv(strings.ToUpper(section)+"_PORT", m[1])
 		}
 	}
 }

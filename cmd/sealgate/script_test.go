@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sealgate/sealgate/internal/testenv"
@@ -36,7 +37,7 @@ func TestCorpusScripts(t *testing.T) {
 func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 	prepared := &preparedDemo{folder: filepath.Join(t.TempDir(), "demo")}
 	testscript.Run(t, testscript.Params{
-		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
+		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true, Deadline: time.Now().Add(2 * patience),
 		Setup: func(env *testscript.Env) error {
 			env.Values[processes{}] = map[string]*process{}
 			if setup != nil {
@@ -45,7 +46,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "send": cmdSend, "end": cmdEnd,
+			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
 			"newdemo": prepared.cmd, "addresses": cmdAddresses,
 			"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
 			"jsonlines": cmdJSONLines, "cheapen": cmdCheapen,

@@ -259,7 +259,7 @@ func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, undecided(err, "印章服务是否在运行？ is the seal service running?")
+		return nil, unreachable(err, "印章服务是否在运行？ is the seal service running?", "-ca")
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))

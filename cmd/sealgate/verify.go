@@ -39,7 +39,7 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	if len(files) == 0 {
 		return usage(errors.New("缺少文件 missing file"), "sealgate verify -trust DIR FILE...")
 	}
-	now, err := parseAt(*at)
+	now, err := parseAt("-at", *at)
 	if err != nil {
 		return err
 	}
@@ -122,13 +122,13 @@ func worse(a, b int) int {
 	return a
 }
 
-func parseAt(s string) (time.Time, error) {
+func parseAt(option, s string) (time.Time, error) {
 	if s == "" {
 		return time.Now(), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return t, usage(fmt.Errorf("-at %q 不是 RFC 3339 时间 is not an RFC 3339 time", s), "-at 2026-11-24T08:00:00+08:00")
+		return t, usage(fmt.Errorf("%s %q 不是 RFC 3339 时间 is not an RFC 3339 time", option, s), option+" 2026-11-24T08:00:00+08:00")
 	}
 	return t, nil
 }

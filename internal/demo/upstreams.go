@@ -262,7 +262,7 @@ func data() http.Handler {
 // stats is the macro-economic library. It answers an array without an envelope.
 func stats() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /indicators", func(w http.ResponseWriter, r *http.Request) {
+	indicators := func(w http.ResponseWriter, _ *http.Request) {
 		list := []any{}
 		for i, c := range cities() {
 			list = append(list, object{
@@ -271,6 +271,8 @@ func stats() http.Handler {
 			})
 		}
 		answer(w, plain, list)
-	})
+	}
+	mux.HandleFunc("GET /indicators", indicators)
+	mux.HandleFunc("POST /indicators", indicators) // as queries with a body are sent
 	return mux
 }
