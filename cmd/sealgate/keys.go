@@ -23,7 +23,7 @@ import (
 func runKeys(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "keys", args,
 		action{"create", keysCreate}, action{"list", keysList}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
-		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony})
+		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate})
 }
 
 // withKeystore parses args, wants that many operands at least, and runs f on the
