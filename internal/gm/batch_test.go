@@ -135,27 +135,26 @@ func TestSumsOfMultiplesAgreeWithSingleOnes(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 63, 64, 130} {
 		points := make([]affine, n)
 		factors := make([]uint64, n)
-		want := new(big.Int)
+		want, last := new(big.Int), big.NewInt(0)
 		for i := range points {
-			k := edgy(r, order)
-			if k.Sign() == 0 {
-				k.SetInt64(1)
-			}
-			points[i] = toAffine([]jacobian{combined(g, limbsOf(k), g, [4]uint64{})})[0]
 			factors[i] = []uint64{0, 1, 1<<64 - 1, 0x7777777777777777, 0x8888888888888888, 0x1084210842108421, r.Uint64()}[r.IntN(7)]
-			if i%5 == 4 { // the same point again, and its opposite
-				points[i], k = points[i-1], new(big.Int).Set(k)
-				if points[i].y = sub(&element{}, &points[i].y); i%2 == 0 {
-					points[i] = points[i-1]
+			k := edgy(r, order)
+			switch {
+			case i%5 == 4 && i%2 == 0: // the same point again
+				k.Set(last)
+				points[i] = points[i-1]
+			case i%5 == 4: // its opposite
+				k.Sub(order, last)
+				points[i] = points[i-1]
+				points[i].y = sub(&element{}, &points[i].y)
+			default:
+				if k.Sign() == 0 {
+					k.SetInt64(1)
 				}
-				continue
+				points[i] = toAffine([]jacobian{combined(g, limbsOf(k), g, [4]uint64{})})[0]
 			}
+			last.Set(k)
 			want.Add(want, k.Mul(k, new(big.Int).SetUint64(factors[i])))
-		}
-		for i := range points { // what was skipped, by hand
-			if i%5 == 4 {
-				factors[i] = 0
-			}
 		}
 		got := multiply(points, factors)
 		expected := combined(g, limbsOf(want.Mod(want, order)), g, [4]uint64{})
