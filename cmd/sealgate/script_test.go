@@ -25,33 +25,34 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script: every subcommand, every exit code.
 func TestScripts(t *testing.T) {
-	runScripts(t, "testdata/script", nil)
+	runScripts(t, testscript.Params{Dir: "testdata/script"}, nil)
 }
 
 // TestCorpusScripts runs testdata/corpus: the program on real files.
 func TestCorpusScripts(t *testing.T) {
 	corpus := testenv.Corpus(t, "ofd")
-	runScripts(t, "testdata/corpus", func(env *testscript.Env) { env.Setenv("CORPUS", corpus) })
+	runScripts(t, testscript.Params{Dir: "testdata/corpus"}, func(env *testscript.Env) { env.Setenv("CORPUS", corpus) })
 }
 
-func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
+// runScripts runs the scripts that p names, with the commands of this package
+// and whatever setup adds to their environment.
+func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) {
 	prepared := &preparedDemo{folder: filepath.Join(t.TempDir(), "demo")}
-	testscript.Run(t, testscript.Params{
-		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true, Deadline: time.Now().Add(2 * patience),
-		Setup: func(env *testscript.Env) error {
-			env.Values[processes{}] = map[string]*process{}
-			if setup != nil {
-				setup(env)
-			}
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
-			"newdemo": prepared.cmd, "addresses": cmdAddresses,
-			"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
-			"jsonlines": cmdJSONLines, "cheapen": cmdCheapen,
-		},
-	})
+	p.RequireExplicitExec, p.RequireUniqueNames, p.Deadline = true, true, time.Now().Add(2*patience)
+	p.Setup = func(env *testscript.Env) error {
+		env.Values[processes{}] = map[string]*process{}
+		if setup != nil {
+			setup(env)
+		}
+		return nil
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
+		"newdemo": prepared.cmd, "cheapen": cmdCheapen, "addresses": cmdAddresses,
+		"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
+		"jsonlines": cmdJSONLines,
+	}
+	testscript.Run(t, p)
 }
 
 // stderrLine is what may stand on stderr: one line for an error, hints, the

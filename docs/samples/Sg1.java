@@ -16,6 +16,8 @@ import java.util.List;
  * curl --cacert ca.pem -H @headers 'https://gw.example/pop/v1/persons?id=1'
  * </pre>
  *
+ * SG_HMAC is a file with the HMAC key in base64.
+ *
  * To sign with SM2 use BouncyCastle: Signature.getInstance("SM3withSM2", "BC") over the same text gives the DER
  * value for "sm2=" + base64. Environment: see sg1.sh.
  */
@@ -47,7 +49,7 @@ public class Sg1 {
         List<String> values = new ArrayList<>(List.of(System.getenv("SG_APP"), time, nonce, digest));
         for (String e : ELEMENTS) {
             names.add(e);
-            values.add(env("SG_" + e.toUpperCase(), ""));
+            values.add(encoded(env("SG_" + e.toUpperCase(), "")));
         }
         StringBuilder text = new StringBuilder(String.join("\n", "SG1", args[0].toUpperCase(), host, path, String.join("&", pairs)));
         for (int i = 0; i < names.size(); i++) {
@@ -57,13 +59,25 @@ public class Sg1 {
                 System.out.println("X-SG-" + Character.toUpperCase(n.charAt(0)) + n.substring(1) + ": " + values.get(i));
             }
         }
-        byte[] key = Files.readAllBytes(Path.of(System.getenv("SG_HMAC")));
+        byte[] key = Base64.getDecoder().decode(Files.readString(Path.of(System.getenv("SG_HMAC"))).strip());
         System.out.println("X-SG-Sign: hmac-sm3=" + Base64.getEncoder().encodeToString(hmac(key, utf8(text.toString()))));
     }
 
     static String env(String name, String otherwise) {
         String v = System.getenv(name);
         return v == null || v.isEmpty() ? otherwise : v;
+    }
+
+    /** Percent-encodes what is not visible ASCII, and %. */
+    static String encoded(String s) {
+        if (s.indexOf('\uFFFD') >= 0) {
+            throw new IllegalArgumentException("Java could not read the environment: run with LC_ALL=C.UTF-8");
+        }
+        StringBuilder out = new StringBuilder();
+        for (byte b : utf8(s)) {
+            out.append(b > 0x20 && b < 0x7f && b != '%' ? Character.toString(b) : String.format("%%%02X", b));
+        }
+        return out.toString();
     }
 
     static byte[] utf8(String s) {

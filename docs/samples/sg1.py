@@ -4,8 +4,9 @@
     SG_APP=rs-benefit SG_HMAC=hmac.key python3 sg1.py GET 'https://gw.example/pop/v1/persons?id=1' > headers
     curl --cacert ca.pem -H @headers 'https://gw.example/pop/v1/persons?id=1'
 
-HMAC-SM3 uses hashlib (needs an OpenSSL with SM3, as Debian's has). SM2 signing is left to
-the openssl command, as no SM2 is in the standard library. Environment: see sg1.sh.
+SG_HMAC is a file with the HMAC key in base64. HMAC-SM3 uses hashlib (needs an OpenSSL with
+SM3, as Debian's has). SM2 signing is left to the openssl command, as no SM2 is in the
+standard library. Environment: see sg1.sh.
 """
 import base64
 import hashlib
@@ -35,15 +36,20 @@ def sign(text, env):
             input=text, capture_output=True, check=True).stdout
         return "sm2=" + base64.b64encode(der).decode()
     with open(env["SG_HMAC"], "rb") as f:
-        key = f.read()
+        key = base64.b64decode(f.read().strip(), validate=True)
     return "hmac-sm3=" + base64.b64encode(hmac.new(key, text, "sm3").digest()).decode()
+
+
+def encoded(value):
+    """Percent-encodes what is not visible ASCII, and %."""
+    return "".join(chr(b) if 0x21 <= b <= 0x7E and b != 0x25 else f"%{b:02X}" for b in value.encode())
 
 
 def headers(method, url, body=b"", env=os.environ):
     rest = url.split("://", 1)[1]
     host, slash, tail = rest.partition("/")
     path, _, query = (slash + tail or "/").partition("?")
-    values = {name: env.get("SG_" + name.upper(), "") for name in ELEMENTS}
+    values = {name: encoded(env.get("SG_" + name.upper(), "")) for name in ELEMENTS}
     values["app"] = env["SG_APP"]
     values["time"] = env.get("SG_TIME") or str(time.time_ns() // 1_000_000)
     values["nonce"] = env.get("SG_NONCE") or base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sealgate/sealgate/internal/testenv"
+)
+
+// TestSamplesOfTheDocumentsSignCalls runs what docs/samples gives to the
+// departments, each in its own language, against a running gateway.
+func TestSamplesOfTheDocumentsSignCalls(t *testing.T) {
+	for _, sample := range []struct {
+		name     string
+		tools    []string
+		optional bool // Java is large: a machine without it tests the rest
+	}{
+		{"openssl", []string{"bash", "openssl", "curl"}, false},
+		{"python", []string{"python3", "openssl", "curl"}, false},
+		{"java", []string{"java", "curl"}, true},
+	} {
+		t.Run(sample.name, func(t *testing.T) {
+			for _, tool := range sample.tools {
+				if _, err := exec.LookPath(tool); err != nil {
+					if sample.optional {
+						t.Skip("no " + tool)
+					}
+					testenv.Missing(t, "no "+tool)
+				}
+			}
+			samples := filepath.Join(testenv.Root(t), "docs", "samples")
+			script := filepath.Join("testdata", "samples", sample.name+".txt")
+			runScripts(t, testscript.Params{Files: []string{script}}, func(env *testscript.Env) {
+				env.Setenv("SAMPLES", samples)
+				env.Setenv("HOME", os.Getenv("HOME")) // where version managers of python and java look
+			})
+		})
+	}
+}
