@@ -225,18 +225,13 @@ func sealRefusal(code string, err error, hints []string) error {
 
 // remote asks a running seal service.
 func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) {
-	token, err := durable.ReadPrivate(a.token, 4<<10)
+	text, err := durable.ReadPrivate(a.token, maxSecretFile)
 	if err != nil {
 		return nil, usage(err)
 	}
-	// A token file of the service has the name first; a caller's has the token alone.
-	words := strings.Fields(string(token))
-	if len(words) == 0 {
+	token := firstToken(string(text))
+	if token == "" {
 		return nil, usage(fmt.Errorf("%s: 没有令牌 no token", a.token))
-	}
-	word := words[0]
-	if len(words) > 1 {
-		word = words[1]
 	}
 	base, err := serviceURL(a.server)
 	if err != nil {
@@ -251,7 +246,7 @@ func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) 
 	if err != nil {
 		return nil, usage(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+word)
+	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/ofd")
 	client, err := a.client()
 	if err != nil {
@@ -281,6 +276,23 @@ func (a *sealArgs) remote(ctx context.Context, document []byte) ([]byte, error) 
 		return nil, undecided(errors.New("应答不是已盖章的文件 the answer is no sealed document"), "-server 是否指向印章服务？ does -server name a seal service?")
 	}
 	return body, nil
+}
+
+// firstToken returns the first token of a file: of the service's own, where a
+// line is NAME TOKEN [SEALS] and may be a comment, or of a caller's, which holds
+// the token alone.
+func firstToken(text string) string {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || strings.HasPrefix(words[0], "#"):
+		case len(words) == 1:
+			return words[0]
+		default:
+			return words[1]
+		}
+	}
+	return ""
 }
 
 func (a *sealArgs) client() (*http.Client, error) {
