@@ -229,9 +229,10 @@ func TestBlockedDiskRefusesAfterTheWaitAndKeepsMemoryBounded(t *testing.T) {
 	c := faultConfig(t, s)
 	c.Queue = 4
 	var block atomic.Bool
-	release := make(chan struct{})
+	entered, release := make(chan struct{}, 64), make(chan struct{})
 	l, err := open(c, func(st storageStep, do func() error) error {
 		if st.op == "write" && block.Load() {
+			entered <- struct{}{}
 			<-release
 		}
 		return quick(st, do)
@@ -244,6 +245,9 @@ func TestBlockedDiskRefusesAfterTheWaitAndKeepsMemoryBounded(t *testing.T) {
 	var unknown, notWritten atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 20 {
+		if i == 1 {
+			<-entered // the disk hangs with the first one; the rest find a queue of four
+		}
 		wg.Go(func() {
 			_, err := l.Append(context.Background(), testRecord(1000+i))
 			switch {
