@@ -176,25 +176,67 @@ func (p *jacobian) addJacobian(q *jacobian) {
 	p.z = mul(&t, &h)
 }
 
-// multiply returns Σ factors[i]·points[i] by Pippenger's method: the factors are
+// bucketsFrom is the number of points from which buckets are cheaper than
+// adding point by point.
+const bucketsFrom = 24
+
+// multiply returns Σ factors[i]·points[i].
+func multiply(points []affine, factors []uint64) jacobian {
+	if len(points) < bucketsFrom {
+		return interleaved(points, factors)
+	}
+	return bucketed(points, factors)
+}
+
+// negated returns −p.
+func negated(p *affine) affine { return affine{p.x, sub(&element{}, &p.y)} }
+
+// interleaved is multiply for few points: factors in non-adjacent form, in which
+// two thirds of the digits are 0 and the others 1 and −1, and doublings in
+// common.
+func interleaved(points []affine, factors []uint64) jacobian {
+	// Where 3f and f differ, the digit is 1 if the bit is set in 3f and −1 if
+	// it is set in f, one place further down. 3f has 66 bits, so there are 65
+	// digits; the highest is kept apart.
+	plus, minus := make([]uint64, len(factors)), make([]uint64, len(factors))
+	var sum jacobian
+	for i, f := range factors {
+		hi, lo := bits.Mul64(f, 3)
+		plus[i] = (lo &^ f) >> 1
+		minus[i] = (f &^ lo) >> 1
+		plus[i] |= hi << 63 // bit 64 of 3f; f has none there
+		if hi>>1 != 0 {
+			sum.add(&points[i])
+		}
+	}
+	for j := 63; j >= 0; j-- {
+		sum.double()
+		for i := range points {
+			switch {
+			case plus[i]>>j&1 != 0:
+				sum.add(&points[i])
+			case minus[i]>>j&1 != 0:
+				n := negated(&points[i])
+				sum.add(&n)
+			}
+		}
+	}
+	return sum
+}
+
+// bucketed is multiply for many points, by Pippenger's method: the factors are
 // cut into signed digits of some bits; for each digit position the points are
 // added into the bucket of their digit, and Σ j·bucket[j] is taken by running
 // sums.
-func multiply(points []affine, factors []uint64) jacobian {
-	width := 4
-	if len(points) >= 64 {
-		width = 5
-	}
-	half := int64(1) << (width - 1)
-	digits := 64/width + 1 // one more for the carry of the signed form
+func bucketed(points []affine, factors []uint64) jacobian {
+	const width = 5
+	const half = 1 << (width - 1)
+	const digits = 64/width + 1 // the last takes the carry of the signed form too
 	table := make([]int8, digits*len(points))
 	for i, f := range factors {
 		var carry int64
 		for d := range digits {
-			x := carry
-			if shift := d * width; shift < 64 {
-				x += int64(f >> shift & (1<<width - 1))
-			}
+			x := int64(f>>(d*width)&(1<<width-1)) + carry
 			if carry = 0; x >= half && d < digits-1 {
 				x, carry = x-2*half, 1
 			}
@@ -202,19 +244,18 @@ func multiply(points []affine, factors []uint64) jacobian {
 		}
 	}
 	var sum jacobian
-	buckets := make([]jacobian, half+1)
 	for d := digits - 1; d >= 0; d-- {
 		for range width {
 			sum.double()
 		}
-		clear(buckets)
+		var buckets [half + 1]jacobian
 		for i, x := range table[d*len(points) : (d+1)*len(points)] {
 			switch {
 			case x > 0:
 				buckets[x].add(&points[i])
 			case x < 0:
-				negative := affine{points[i].x, sub(&element{}, &points[i].y)}
-				buckets[-x].add(&negative)
+				n := negated(&points[i])
+				buckets[-x].add(&n)
 			}
 		}
 		var running, all jacobian

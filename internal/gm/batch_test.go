@@ -29,7 +29,7 @@ func TestBatchesOfGoodSignaturesAreProvenTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := taught(k.Public())
-	for _, n := range []int{0, 1, 3, batchFrom, 5, 17, 63, 64, 65, 256} {
+	for _, n := range []int{0, 1, 3, batchFrom, 5, 17, 23, 24, 65, 256} {
 		messages, sigs, hints := signedBatch(t, k, n)
 		if errs := v.VerifyBatch(messages, sigs, hints); errs != nil {
 			t.Errorf("%d: %v", n, errs)
@@ -132,7 +132,7 @@ func TestErrorsThatCancelInAPlainSumAreFound(t *testing.T) {
 func TestSumsOfMultiplesAgreeWithSingleOnes(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	g := baseComb()
-	for _, n := range []int{1, 2, 3, 63, 64, 130} {
+	for _, n := range []int{1, 2, 3, bucketsFrom - 1, bucketsFrom, 64, 130} {
 		points := make([]affine, n)
 		factors := make([]uint64, n)
 		want, last := new(big.Int), big.NewInt(0)
@@ -156,10 +156,11 @@ func TestSumsOfMultiplesAgreeWithSingleOnes(t *testing.T) {
 			last.Set(k)
 			want.Add(want, k.Mul(k, new(big.Int).SetUint64(factors[i])))
 		}
-		got := multiply(points, factors)
 		expected := combined(g, limbsOf(want.Mod(want, order)), g, [4]uint64{})
-		if !got.equal(&expected) {
-			t.Errorf("%d points: another sum", n)
+		for name, f := range map[string]func([]affine, []uint64) jacobian{"interleaved": interleaved, "bucketed": bucketed, "multiply": multiply} {
+			if got := f(points, factors); !got.equal(&expected) {
+				t.Errorf("%s, %d points: another sum", name, n)
+			}
 		}
 	}
 	// Cancelling and doubling inside a bucket and between buckets.
@@ -178,10 +179,11 @@ func TestSumsOfMultiplesAgreeWithSingleOnes(t *testing.T) {
 		"factor 2^63":   {[]affine{p, minus}, []uint64{1 << 63, 1<<63 - 1}, 7},
 		"factor 2^64-1": {[]affine{p, minus}, []uint64{1<<64 - 1, 1<<64 - 2}, 7},
 	} {
-		got := multiply(c.points, c.factors)
 		expected := combined(g, [4]uint64{c.want}, g, [4]uint64{})
-		if !got.equal(&expected) {
-			t.Errorf("%s: another sum", name)
+		for way, f := range map[string]func([]affine, []uint64) jacobian{"interleaved": interleaved, "bucketed": bucketed} {
+			if got := f(c.points, c.factors); !got.equal(&expected) {
+				t.Errorf("%s, %s: another sum", way, name)
+			}
 		}
 	}
 }

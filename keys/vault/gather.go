@@ -9,31 +9,26 @@ import (
 	"github.com/sealgate/sealgate/keys"
 )
 
-// maxInFlight is how many requests of one lane are under way at once: one that
-// Vault works on, and one whose answer travels or is being checked.
-const maxInFlight = 2
+// maxInFlight is how many requests of one lane are under way at once. One is
+// best where Vault is near: what a request costs Vault hardly depends on how
+// many signatures it carries, so the largest batches win.
+const maxInFlight = 1
 
 // gatherer makes batches of the signatures of one lane. A caller who is alone
-// is served at once. While requests are under way others wait, for each other
-// and for an answer, but never longer than the window once there is room for a
-// request:
-//
-//	nothing under way         send what waits, at once or when as many wait as
-//	                          the last batch held, or at the end of the window
-//	fewer than maxInFlight    send a full batch, or at the end of the window
-//	maxInFlight               wait
-//
-// The middle clause of the first line matters when many callers come back
-// together: without it the first of them would travel alone and the others
-// would wait for him.
+// is served at once. As soon as requests are under way others wait, until
+// either their share has come together or the window has ended: with n
+// signatures wanted or under way lately, a share is n/maxInFlight. Without that
+// the first of many callers who come back together would travel alone, and all
+// others would wait for him.
 type gatherer struct {
 	key  *Key
 	lane lane
 
 	mu       sync.Mutex
 	waiting  []*pending
-	inFlight int
-	last     int // size of the last batch
+	inFlight int // requests
+	flying   int // signatures in them
+	lately   int // signatures wanted or under way when the last request was sent
 	timer    *time.Timer
 	due      bool // the window of the eldest waiting has ended
 }
@@ -99,21 +94,24 @@ func (g *gatherer) enqueue(p *pending) error {
 // something has changed.
 func (g *gatherer) dispatch() {
 	for len(g.waiting) > 0 && g.inFlight < maxInFlight {
-		size := g.key.client.config.GatherSize
-		full := len(g.waiting) >= size
-		together := g.inFlight == 0 && len(g.waiting) >= g.last
-		if !full && !together && !g.due {
+		if g.due {
+			g.lately = 0 // they did not come
+		}
+		wanted := max(g.flying+len(g.waiting), g.lately)
+		share := min((wanted+maxInFlight-1)/maxInFlight, g.key.client.config.GatherSize)
+		if len(g.waiting) < share && !g.due {
 			if g.timer == nil {
 				g.timer = time.AfterFunc(g.key.client.config.GatherWindow, g.windowEnded)
 			}
 			return
 		}
-		batch := g.take(size)
+		batch := g.take(share)
 		if len(batch) == 0 {
 			continue
 		}
 		g.inFlight++
-		g.last = len(batch)
+		g.flying += len(batch)
+		g.lately = g.flying + len(g.waiting)
 		go g.send(batch)
 	}
 }
@@ -172,5 +170,6 @@ func (g *gatherer) send(batch []*pending) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
+	g.flying -= len(batch)
 	g.dispatch()
 }
