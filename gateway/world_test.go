@@ -222,7 +222,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		for k, v := range o.policy {
 			modules[k] = v
 		}
-		e, err := engine.New(context.Background(), engine.Config{Modules: modules})
+		e, err := engine.New(context.Background(), engine.Config{Modules: modules, Budget: 20 * time.Second}) // tests are not about the budget
 		if err != nil {
 			t.Fatal(err)
 		}

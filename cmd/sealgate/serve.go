@@ -28,6 +28,14 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	err = serve(ctx, e, c)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // told to stop while it started: that is a clean stop too
+	}
+	return err
+}
+
+func serve(ctx context.Context, e env, c *config.File) (err error) {
 	logs := newLog(e.stderr)
 	s, err := openSite(ctx, c, logs)
 	if err != nil {
