@@ -1,7 +1,7 @@
 # The data gateway (role "gateway"): signs the heads of its own ledger, and
 # nothing else. Whoever takes the gateway over can forge no seal.
 
-path "sealgate/sign/checkpoint/ledger-gateway" { capabilities = ["update"] }
+path "sealgate/sign/checkpoint/ledger-gateway" { capabilities = ["update", "patch"] }
 path "sealgate/keys/ledger-gateway"            { capabilities = ["read"] }
 
 # Its token has no default policy (token_no_default_policy), so what it may do

@@ -2,8 +2,8 @@
 # own ledger. It reads the public facts of the keys it uses. It makes no keys,
 # lists none, and signs neither seals, certificates nor policies.
 
-path "sealgate/sign/tbs/seal-*"               { capabilities = ["update"] }
-path "sealgate/sign/checkpoint/ledger-sealer" { capabilities = ["update"] }
+path "sealgate/sign/tbs/seal-*"               { capabilities = ["update", "patch"] }
+path "sealgate/sign/checkpoint/ledger-sealer" { capabilities = ["update", "patch"] }
 path "sealgate/keys/seal-*"                   { capabilities = ["read"] }
 path "sealgate/keys/ledger-sealer"            { capabilities = ["read"] }
 

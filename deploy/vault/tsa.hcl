@@ -1,6 +1,6 @@
 # The timestamp authority (role "tsa").
 
-path "sealgate/sign/tst/tsa-*" { capabilities = ["update"] }
+path "sealgate/sign/tst/tsa-*" { capabilities = ["update", "patch"] }
 path "sealgate/keys/tsa-*"     { capabilities = ["read"] }
 
 # Its token has no default policy (token_no_default_policy), so what it may do

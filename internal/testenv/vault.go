@@ -192,6 +192,9 @@ func (v *Vault) Do(ctx context.Context, token, method, path string, body any) (i
 	if token != "" {
 		req.Header.Set("X-Vault-Token", token)
 	}
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, nil, err

@@ -81,11 +81,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := &logical.Request{Path: path, Storage: f.storage, Operation: map[string]logical.Operation{
-		http.MethodGet: logical.ReadOperation, http.MethodPost: logical.UpdateOperation, "LIST": logical.ListOperation}[r.Method]}
+		http.MethodGet: logical.ReadOperation, http.MethodPost: logical.UpdateOperation, http.MethodPatch: logical.PatchOperation, "LIST": logical.ListOperation}[r.Method]}
 	if r.Method == "LIST" && !strings.HasSuffix(path, "/") {
 		req.Path += "/" // so does Vault
 	}
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost || r.Method == http.MethodPatch {
 		if err := json.NewDecoder(r.Body).Decode(&req.Data); err != nil {
 			reply(w, http.StatusBadRequest, map[string]any{"errors": []string{err.Error()}})
 			return

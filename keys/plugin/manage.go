@@ -15,6 +15,12 @@ import (
 // maxCertificateText bounds the PEM text of one certificate with its chain.
 const maxCertificateText = 256 << 10
 
+// signFields are those of sign/TYPE/NAME, which serves two operations. Before an
+// update Vault asks an external engine whether the path exists, and hands over
+// the whole request for it, whether or not the engine has an opinion; before a
+// patch it does not. That is a fifth of the time of a signature.
+var signFields = []string{"item", "key_version", "id", "batch", "items", "ids"}
+
 // table lists everything that can be asked. The tests walk it.
 func (b *backend) table() []route {
 	change := func(f func(context.Context, keys.Name) (keys.Info, error)) func(context.Context, call) (map[string]any, error) {
@@ -31,8 +37,9 @@ func (b *backend) table() []route {
 			"locality", "street_address", "postal_code", "organization", "ou"}, "certificate request (PKCS #10) of one version", b.csr},
 		{"keys/{name}/certificate", logical.UpdateOperation, true, []string{"version", "certificate"},
 			"install a version's certificate, PEM, its issuers after it", b.install},
-		{"sign/{type}/{name}", logical.UpdateOperation, false, []string{"item", "key_version", "id", "batch", "items", "ids"},
+		{"sign/{type}/{name}", logical.UpdateOperation, false, signFields,
 			"sign structures of one type, which the engine parses and judges", b.sign},
+		{"sign/{type}/{name}", logical.PatchOperation, false, signFields, "the same, faster", b.sign},
 	}
 }
 

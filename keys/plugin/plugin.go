@@ -13,6 +13,7 @@
 //	POST   keys/NAME/csr            PKCS #10 {version, common_name, …}
 //	POST   keys/NAME/certificate    install {version, certificate}
 //	POST   sign/TYPE/NAME           {item, key_version, id}, or batch, or items
+//	PATCH  sign/TYPE/NAME           the same, without Vault's existence check
 //
 // What is absent by design, and tested as absent: export, backup, import,
 // configuration of a key, signing of digests or of bytes without a type,

@@ -92,6 +92,7 @@ func TestOnlyTheListedPathsAndFieldsExist(t *testing.T) {
 		"update keys/{name}/csr: version, common_name, serial_number, country, province, locality, street_address, postal_code, organization, ou",
 		"update keys/{name}/certificate: version, certificate",
 		"update sign/{type}/{name}: item, key_version, id, batch, items, ids",
+		"patch sign/{type}/{name}: item, key_version, id, batch, items, ids",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("paths and fields:\n%s", strings.Join(got, "\n"))

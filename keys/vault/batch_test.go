@@ -3,6 +3,8 @@ package vault_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 var batchTests = []realTest{
 	{"concurrent signatures travel together", gathering},
 	{"a structure above Vault's limit of a JSON string is signed", largeItem},
+	{"a policy without patch is served by POST", withoutPatch},
 	{"one refused item does not fail those that travel with it", refusedAmongOthers},
 }
 
@@ -112,4 +115,20 @@ func wrapToken(t *testing.T, v *testenv.Vault, path string, body any) string {
 		t.Fatal(err)
 	}
 	return token
+}
+
+func withoutPatch(t *testing.T, v *testenv.Vault) {
+	v.Must(t, http.MethodPut, "sys/policies/acl/post-only", map[string]string{"policy": strings.ReplaceAll(adminPolicy, `, "patch"`, "")})
+	v.Role(t, "post-only", []string{"post-only"}, nil)
+	var w *watcher
+	c := open(t, v, "post-only", func(c *vault.Config) { w = watch(c) })
+	create(t, c, "posted-1", keys.Checkpoint)
+	for range 3 {
+		if _, err := c.Key("posted-1").Sign(t.Context(), headRequest(t, 1, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.seen("/sign/"); n != 4 {
+		t.Errorf("%d requests for 3 signatures, want one refused try more", n)
+	}
 }

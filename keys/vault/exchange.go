@@ -75,7 +75,7 @@ func (c *Client) exchange(ctx context.Context, node, method, path, token string,
 	req.ClientToken = token
 	if body != nil {
 		req.BodyBytes = body
-		req.Headers.Set("Content-Type", "application/json")
+		req.Headers.Set("Content-Type", contentType(method))
 	}
 	//lint:ignore SA1019 what is documented in its place ends the context before the answer was read
 	resp, err := c.apis[node].RawRequestWithContext(ctx, req)
@@ -102,6 +102,14 @@ func (c *Client) exchange(ctx context.Context, node, method, path, token string,
 		}
 	}
 	return r, true, nil
+}
+
+// contentType is what Vault wants a body to be called.
+func contentType(method string) string {
+	if method == http.MethodPatch {
+		return "application/merge-patch+json"
+	}
+	return "application/json"
 }
 
 // plain drops the URL that net/http puts before an error: the path is known,

@@ -25,6 +25,7 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		{"POST", "sealgate/sign/tbs/seal-a"}, {"POST", "sealgate/sign/tbs/other"}, {"POST", "sealgate/sign/sealinfo/maker-a"}, {"POST", "sealgate/sign/sealinfo/seal-a"},
 		{"POST", "sealgate/sign/statuslist/licence-a"}, {"POST", "sealgate/sign/checkpoint/ledger-sealer"}, {"POST", "sealgate/sign/checkpoint/ledger-gateway"},
 		{"POST", "sealgate/sign/bundle/officer-a"}, {"POST", "sealgate/sign/bundle/officer-b"}, {"POST", "sealgate/sign/tst/tsa-a"}, {"POST", "sealgate/sign/x509/ca-a"}, {"POST", "sealgate/sign/x509/root"},
+		{"PATCH", "sealgate/sign/tbs/seal-a"}, {"PATCH", "sealgate/sign/checkpoint/ledger-gateway"}, {"PATCH", "sealgate/keys/seal-a"},
 		{"GET", "sys/mounts"}, {"POST", "sys/mounts/sealgate/tune"}, {"POST", "sys/mounts/x"}, {"PUT", "sys/policies/acl/x"}, {"GET", "sys/raw/logical"}, {"POST", "auth/token/create"},
 		{"GET", "auth/token/lookup-self"}, {"POST", "auth/token/renew-self"},
 		{"GET", "sys/storage/raft/snapshot"}, {"POST", "sys/storage/raft/snapshot"}, {"GET", "sys/audit"}, {"GET", "sys/storage/raft/configuration"},
@@ -33,8 +34,8 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 	allKeys := "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-gateway,GET sealgate/keys/ledger-sealer,GET sealgate/keys/ca-a,GET sealgate/keys/maker-a," +
 		"GET sealgate/keys/tsa-a,GET sealgate/keys/licence-a,GET sealgate/keys/officer-a,GET sealgate/keys/officer-b,LIST sealgate/keys/"
 	for policy, allowed := range map[string]string{
-		"sealer":         "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-sealer,POST sealgate/sign/tbs/seal-a,POST sealgate/sign/checkpoint/ledger-sealer",
-		"gateway":        "GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway",
+		"sealer":         "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-sealer,POST sealgate/sign/tbs/seal-a,PATCH sealgate/sign/tbs/seal-a,POST sealgate/sign/checkpoint/ledger-sealer",
+		"gateway":        "GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway,PATCH sealgate/sign/checkpoint/ledger-gateway",
 		"maker":          "GET sealgate/keys/maker-a,POST sealgate/sign/sealinfo/maker-a",
 		"licensing":      "GET sealgate/keys/licence-a,POST sealgate/sign/statuslist/licence-a",
 		"tsa":            "GET sealgate/keys/tsa-a,POST sealgate/sign/tst/tsa-a",

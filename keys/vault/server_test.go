@@ -16,7 +16,7 @@ import (
 const adminPolicy = `
 path "+/keys/*" { capabilities = ["read", "update", "list"] }
 path "+/keys"   { capabilities = ["list"] }
-path "+/sign/*" { capabilities = ["update"] }
+path "+/sign/*" { capabilities = ["update", "patch"] }
 path "transit/sign/*" { capabilities = ["update"] }
 path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self"  { capabilities = ["update"] }
