@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sealgate/sealgate/internal/testenv"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/vault"
@@ -294,4 +296,37 @@ func TestVaultsCertificateIsCheckedAgainstTheConfiguredCAAndName(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestCloseEndsEverythingTheClientStarted(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	s := httptest.NewServer(&node{health: health(200, true, false, time.Now()), other: func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done() // never answers
+	}})
+	client, err := vault.Open(vault.Config{Addresses: []string{s.URL}, Login: vault.TokenFile(testenv.SecretFile(t, "token"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { _, err := client.List(t.Context()); done <- err }()
+	time.Sleep(20 * time.Millisecond)
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("a call under way succeeded")
+		}
+	case <-time.After(time.Second):
+		t.Error("a call under way goes on after Close")
+	}
+	if _, err := client.Key("c").Sign(t.Context(), headRequest(t, 1, "")); err == nil {
+		t.Error("a closed client signs")
+	}
+	if err := client.Close(); err != nil {
+		t.Error("the second Close:", err)
+	}
+	s.Close()
+	goleak.VerifyNone(t, before)
 }

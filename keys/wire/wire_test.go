@@ -178,3 +178,31 @@ func TestASubjectThatCannotTravelIsRefusedNotCut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What can be read comes back the same when it is written and read again.
+func FuzzInfo(f *testing.F) {
+	m, err := wire.FromInfo(sample(f)).Map()
+	if err != nil {
+		f.Fatal(err)
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(`{"name":"a","purpose":"seal","state":"active","live":0,"versions":[{}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var w wire.Info
+		if json.Unmarshal(data, &w) != nil {
+			return
+		}
+		info, err := w.Info()
+		if err != nil {
+			return
+		}
+		again, err := wire.FromInfo(info).Info()
+		if err != nil || again.Name != info.Name || len(again.Versions) != len(info.Versions) || again.Live != info.Live {
+			t.Fatalf("%+v %v", again, err)
+		}
+	})
+}
