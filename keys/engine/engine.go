@@ -12,9 +12,10 @@
 // What the engine signs it has parsed itself: DER TBS_Sign and eSealInfo of
 // GB/T 38540, TBSCertificate and TBSCertList of RFC 5280 (GB/T 20518),
 // ResponseData of RFC 6960, TSTInfo with its signed attributes of RFC 3161, and
-// the canonical JSON of a ledger checkpoint or a status list of seals. It checks purpose, key version,
-// certificate, seal identity and clock, computes ZA and the digest of
-// GB/T 32918.2 itself, and verifies every signature before it returns it.
+// the canonical JSON of a ledger checkpoint or a status list of seals. It
+// checks purpose, key version, certificate, seal identity and clock, computes
+// ZA and the digest of GB/T 32918.2 itself, and verifies every signature before
+// it returns it (but see Config.CheckedOutside).
 //
 // What it refuses to do, and has no method for: export or back up a private
 // key, import one, sign a digest, take a user identity, decrypt, change a
