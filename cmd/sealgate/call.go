@@ -217,8 +217,10 @@ func (c *callConfig) credential() (identity.Credential, error) {
 		if err != nil {
 			return cred, err
 		}
-		cred.SM2, err = gm.ParsePrivateKeyPEM(text)
-		return cred, err
+		if cred.SM2, err = gm.ParsePrivateKeyPEM(text); err != nil {
+			return cred, fmt.Errorf("%s: 不是 SM2 私钥 %w", c.SM2Key, err)
+		}
+		return cred, nil
 	}
 	text, err := durable.ReadPrivate(c.HMACKey, maxSecretFile)
 	if err != nil {
@@ -226,7 +228,7 @@ func (c *callConfig) credential() (identity.Credential, error) {
 	}
 	cred.HMAC, err = base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(cred.HMAC) < 16 {
-		return cred, fmt.Errorf("%s: want at least 16 bytes in base64", c.HMACKey)
+		return cred, fmt.Errorf("%s: 不是 base64 密钥 want at least 16 bytes in base64", c.HMACKey)
 	}
 	return cred, nil
 }
@@ -240,7 +242,7 @@ func (c *callConfig) client() (*http.Client, error) {
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s: no PEM certificate", c.CA)
+			return nil, fmt.Errorf("%s: 没有 PEM 证书 no PEM certificate", c.CA)
 		}
 	}
 	return &http.Client{

@@ -304,7 +304,7 @@ func (a *sealArgs) client() (*http.Client, error) {
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s: no PEM certificate", a.ca)
+			return nil, fmt.Errorf("%s: 没有 PEM 证书 no PEM certificate", a.ca)
 		}
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: t},

@@ -1,16 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"log/slog"
 	"os"
 	"time"
-
-	"bytes"
 
 	"github.com/sealgate/sealgate/audit"
 	"github.com/sealgate/sealgate/internal/durable"
@@ -58,6 +58,9 @@ func (n newSeal) make(ctx context.Context, s *site, makers keyService) (*store.S
 	signer, err := pinnedLive(ctx, s.keys, n.key)
 	if err != nil {
 		return nil, err
+	}
+	if end := signer.Certificate().NotAfter; n.till.After(end) {
+		n.till = end
 	}
 	esl, err := seal.Make(ctx, seal.MakeSpec{ID: n.id, Name: n.title, Kind: seal.Organisation, Created: n.from, NotBefore: n.from, NotAfter: n.till,
 		Signers: []*gm.Certificate{signer.Certificate()}, Maker: maker.Certificate(), Picture: n.picture, Width: int64(n.width), Height: int64(n.height)}, maker)
@@ -108,6 +111,9 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if *years < 1 || *years > 100 {
+		return usage(fmt.Errorf("-years %d: 应为 want 1 … 100", *years))
+	}
 	if len(operands) != 1 || n.id == "" || n.title == "" {
 		return usage(errors.New("缺少 missing -id, -title or NAME"), "sealgate seals make -config FILE -id 22000000000002 -title 省人社厅 NAME")
 	}
@@ -119,11 +125,8 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	n.name, n.width, n.height = operands[0], *diameter, *diameter
 	n.key = or2(n.key, n.name)
 	if *picture != "" {
-		if n.picture, err = os.ReadFile(*picture); err != nil {
+		if n.picture, err = readPicture(*picture); err != nil {
 			return usage(err)
-		}
-		if _, err := png.DecodeConfig(bytes.NewReader(n.picture)); err != nil {
-			return usage(fmt.Errorf("%s: 不是 PNG not a PNG: %w", *picture, err))
 		}
 	} else {
 		spec := stamp.Spec{Shape: stamp.Round, Diameter: *diameter, DPI: 600, Name: n.title, Line: *line}
@@ -156,6 +159,44 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 	}
 	fmt.Fprintf(e.stdout, "%-24s %s %s\n", made.Name, made.ID, n.title)
 	return nil
+}
+
+// Bounds of a seal's picture.
+const (
+	maxPicture       = 1 << 20 // bytes
+	maxPicturePixels = 4096    // of one side
+)
+
+// readPicture reads a PNG and decodes the whole of it: what is sealed into
+// every document must be a picture that can be shown.
+func readPicture(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPicture+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxPicture {
+		return nil, fmt.Errorf("%s: 超过 longer than %d bytes", path, maxPicture)
+	}
+	bounds, err := png.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: 不是 PNG not a PNG: %w", path, err)
+	}
+	if bounds.Width > maxPicturePixels || bounds.Height > maxPicturePixels {
+		return nil, fmt.Errorf("%s: 超过 larger than %d pixels a side", path, maxPicturePixels)
+	}
+	r := bytes.NewReader(data)
+	if _, err := png.Decode(r); err != nil {
+		return nil, fmt.Errorf("%s: PNG 已损坏 is damaged: %w", path, err)
+	}
+	if r.Len() > 0 {
+		return nil, fmt.Errorf("%s: PNG 后有多余的 %d 字节 bytes follow the picture", path, r.Len())
+	}
+	return data, nil
 }
 
 func sealsList(ctx context.Context, e env, args []string) (err error) {
