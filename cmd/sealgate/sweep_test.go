@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sealgate/sealgate/internal/testenv"
 )
 
 var sweepCount = flag.Int("sweep", 5, "damaged variants of each file in TestDamagedFiles; some hundred are a thorough run")
@@ -77,25 +80,55 @@ func TestDamagedFiles(t *testing.T) {
 			if err := copyTree(demo, site); err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join(demo, filepath.FromSlash(c.file))
-			good, err := os.ReadFile(file)
+			c.sweep(t, demo, filepath.Join(demo, filepath.FromSlash(c.file)), uint64(i))
+		})
+	}
+}
+
+// TestDamagedRealFiles does so with what other vendors' programs have made.
+func TestDamagedRealFiles(t *testing.T) {
+	for _, folder := range []string{"sealed", "minted", "seals"} {
+		files, err := filepath.Glob(filepath.Join(testenv.Corpus(t, "ofd/"+folder), "*.[oe][fs][dl]"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files in %s: %v", folder, err)
+		}
+		for i, path := range files {
+			good, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for n := range *sweepCount {
-				r := rand.New(rand.NewPCG(uint64(i), uint64(n)))
-				bad := damage(r, good, c.text)
-				if err := os.WriteFile(file, bad, 0); err != nil {
-					t.Fatal(err)
-				}
-				c.try(t, demo, file, n)
-				if t.Failed() {
-					keep := filepath.Join(os.TempDir(), "damaged-"+filepath.Base(c.file))
-					os.WriteFile(keep, bad, 0o600)
-					t.Fatalf("variant %d is kept as %s", n, keep)
-				}
+			demo := filepath.Join(t.TempDir(), "demo")
+			file := filepath.Join(demo, filepath.Base(path))
+			if err := errors.Join(os.Mkdir(demo, 0o700), os.WriteFile(file, good, 0o600)); err != nil {
+				t.Fatal(err)
 			}
-		})
+			damagedCase{args: []string{"verify", "-json", "FILE"}, codes: []int{exitNo, exitUndecided}}.sweep(t, demo, file, uint64(i))
+			if err := os.WriteFile(file, good, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			damagedCase{args: []string{"inspect", "FILE"}, codes: []int{exitOK, exitUsage}}.sweep(t, demo, file, uint64(i))
+		}
+	}
+}
+
+// sweep damages the file again and again and runs the subcommand on it.
+func (c damagedCase) sweep(t *testing.T, demo, file string, seed uint64) {
+	t.Helper()
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range *sweepCount {
+		bad := damage(rand.New(rand.NewPCG(seed, uint64(n))), good, c.text)
+		if err := os.WriteFile(file, bad, 0); err != nil {
+			t.Fatal(err)
+		}
+		c.try(t, demo, file, n)
+		if t.Failed() {
+			keep := filepath.Join(os.TempDir(), "damaged-"+filepath.Base(file))
+			os.WriteFile(keep, bad, 0o600)
+			t.Fatalf("variant %d is kept as %s", n, keep)
+		}
 	}
 }
 
