@@ -47,7 +47,7 @@ func gathering(t *testing.T, v *testenv.Vault) {
 		return w.seen("/sign/") - before
 	}
 	for _, named := range []bool{false, true} {
-		if n := run(named); n > callers*each/4 {
+		if n := run(named); n > callers*each/3 {
 			t.Errorf("named %v: %d requests for %d signatures", named, n, callers*each)
 		}
 	}

@@ -73,7 +73,7 @@ func sealedVault(t *testing.T, v *testenv.Vault) {
 	v.Seal(t)
 	t.Cleanup(func() { v.Unseal(t) })
 	for _, id := range []string{"", "use-1"} {
-		within(t, 500*time.Millisecond, "signing with a sealed Vault", func() {
+		within(t, 2*time.Second, "signing with a sealed Vault", func() {
 			s, err := c.Key("sealed-1").Sign(t.Context(), headRequest(t, 1, id))
 			var r retrying
 			if !errors.Is(err, keys.ErrSealed) || len(s.Value) > 0 || !errors.As(err, &r) || r.RetryAfter() < 1 {
@@ -153,7 +153,7 @@ func withdrawnRole(t *testing.T, v *testenv.Vault) {
 	revoke(t, v, w.lastToken())
 	before := w.seen("/login")
 	for range 40 {
-		within(t, time.Second, "a refusal", func() {
+		within(t, 2*time.Second, "a refusal", func() {
 			s, err := c.Key("gone-1").Sign(t.Context(), headRequest(t, 1, "x"))
 			if err == nil || len(s.Value) > 0 {
 				t.Fatal("signed without a role")
@@ -181,7 +181,7 @@ func rateLimit(t *testing.T, v *testenv.Vault) {
 	var good, limited atomic.Int32
 	var wg sync.WaitGroup
 	const callers = 40
-	within(t, 3*time.Second, "40 callers under a limit of 5/s", func() {
+	within(t, 6*time.Second, "40 callers under a limit of 5/s", func() {
 		for range callers {
 			wg.Go(func() {
 				_, err := c.Key("limited-1").Sign(t.Context(), headRequest(t, 1, ""))
@@ -223,7 +223,7 @@ func hangingVault(t *testing.T, v *testenv.Vault) {
 		}
 	}
 	t.Cleanup(resume)
-	within(t, 2*deadline, "a call to a hanging Vault", func() {
+	within(t, 3*deadline, "a call to a hanging Vault", func() {
 		s, err := c.Key("hangs-1").Sign(t.Context(), headRequest(t, 1, ""))
 		if !errors.Is(err, keys.ErrOutcome) || len(s.Value) > 0 {
 			t.Errorf("the request was sent: %v", err)
@@ -232,13 +232,13 @@ func hangingVault(t *testing.T, v *testenv.Vault) {
 	for range 6 { // until the breaker opens
 		c.Key("hangs-1").Sign(t.Context(), headRequest(t, 1, "x"))
 	}
-	within(t, 100*time.Millisecond, "a call while the breaker is open", func() {
+	within(t, deadline/2, "a call while the breaker is open", func() {
 		_, err := c.Key("hangs-1").Sign(t.Context(), headRequest(t, 1, ""))
 		if !errors.Is(err, keys.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}
 	})
-	within(t, 2*deadline, "a readiness probe", func() {
+	within(t, 3*deadline, "a readiness probe", func() {
 		if err := c.Ready(t.Context()); !errors.Is(err, keys.ErrUnavailable) {
 			t.Errorf("ready: %v", err)
 		}
@@ -270,7 +270,7 @@ func killedPlugin(t *testing.T, v *testenv.Vault) {
 	}
 	for i := range 3 {
 		kill()
-		within(t, vault.DefaultSignTimeout, "signing after the plugin died", func() {
+		within(t, vault.DefaultSignTimeout+time.Second, "signing after the plugin died", func() {
 			s, err := c.Key("killed-1").Sign(t.Context(), headRequest(t, uint64(i+2), fmt.Sprint("after-", i)))
 			if err != nil || len(s.Value) == 0 {
 				t.Errorf("kill %d: %v", i, err)
@@ -377,7 +377,7 @@ func unreachableNode(t *testing.T, v *testenv.Vault) {
 	c := open(t, v, "admin", func(c *vault.Config) { c.Addresses = []string{nobody, v.Addr} })
 	create(t, c, "second-1", keys.Checkpoint)
 	for range 3 {
-		within(t, 500*time.Millisecond, "signing at the second node", func() {
+		within(t, 2*time.Second, "signing at the second node", func() {
 			if _, err := c.Key("second-1").Sign(t.Context(), headRequest(t, 1, "")); err != nil {
 				t.Error(err)
 			}

@@ -52,10 +52,11 @@ import (
 
 const (
 	maxBatch      = keys.MaxBatch
-	maxAttempts   = 8
-	limitAttempts = 2                    // of them after "too many requests"
-	plainAttempts = 3                    // to log in
-	firstPause    = 5 * time.Millisecond // before a repetition, doubled each time: 1.3 s in all, time to start a plugin
+	maxAttempts   = 10
+	limitAttempts = 2                      // of them after "too many requests"
+	plainAttempts = 3                      // to log in
+	firstPause    = 5 * time.Millisecond   // before a repetition, doubled each time, up to
+	longestPause  = 400 * time.Millisecond // this: 1.8 s in all, time to start a plugin
 )
 
 // Client is a connection to one mount of the engine. It is safe for concurrent
@@ -138,7 +139,7 @@ func (c *Client) call(ctx context.Context, q request) (reply, error) {
 	var last error
 	for attempt := 0; ; attempt++ {
 		if attempt > 0 {
-			if attempt == maxAttempts || !c.sleep(ctx, jitter(firstPause<<attempt)) {
+			if attempt == maxAttempts || !c.sleep(ctx, jitter(min(firstPause<<attempt, longestPause))) {
 				return reply{}, last
 			}
 		}
