@@ -166,6 +166,7 @@ func BenchmarkVault(b *testing.B) {
 	}
 	cells = append(cells,
 		&cell{name: "gathered, each with an id", callers: 32, per: 1, f: named(c.Key("ledger"))},
+		&cell{name: "explicit batches of 32", callers: 1, per: 32, f: signAll(c.Key("ledger"), batch[:32])},
 		&cell{name: "explicit batches of 16", callers: 8, per: 16, f: signAll(c.Key("ledger"), batch[:16])},
 		&cell{name: cellBatches, callers: 1, per: 128, f: signAll(c.Key("ledger"), batch)},
 		&cell{name: cellBatches, callers: 8, per: 128, f: signAll(c.Key("ledger"), batch)},
