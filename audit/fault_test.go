@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sealgate/sealgate/internal/testenv"
 )
 
 // quick leaves out the syncs, which only cost time where no machine dies.
@@ -298,7 +300,7 @@ func TestCancelledCallerIsAnsweredAtOnce(t *testing.T) {
 func TestFullDiskRefusesAndTheLedgerGoesOnWhenThereIsSpaceAgain(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k,mode=0700"); err != nil {
-		t.Skip("may not mount a small disk here")
+		testenv.Missing(t, "may not mount a small disk here: "+err.Error())
 	}
 	defer unix.Unmount(dir, unix.MNT_DETACH)
 	s := newSigner(t)

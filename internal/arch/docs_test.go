@@ -45,3 +45,29 @@ func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestEveryDirectDependencyHasItsLine(t *testing.T) {
+	root := testenv.Root(t)
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(mod)) {
+		f := strings.Fields(line)
+		if len(f) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(f[1], "v") {
+			continue // indirect ones have a comment behind
+		}
+		lines++
+		if !strings.Contains(string(doc), f[0]) {
+			t.Errorf("%s has no line in docs/dependencies.md", f[0])
+		}
+	}
+	if lines < 10 {
+		t.Errorf("only %d direct dependencies were found in go.mod", lines)
+	}
+}

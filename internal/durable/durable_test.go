@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/internal/testenv"
 )
 
 func must(t *testing.T, err error) {
@@ -205,7 +206,7 @@ func mustFile(t *testing.T, path string) string {
 
 func TestPrivateFileOfAnotherUserIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to give a file away")
+		testenv.Missing(t, "needs root to give a file away")
 	}
 	path := mustFile(t, filepath.Join(t.TempDir(), "a"))
 	must(t, os.Chown(path, 12345, 12345))
