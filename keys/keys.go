@@ -55,7 +55,7 @@ const (
 	SealMaker  Purpose = "seal-maker" // 制章人: signs eSealInfo (GB/T 38540)
 	Seal       Purpose = "seal"       // 签章人: signs TBS_Sign
 	Licence    Purpose = "licence"    // signs status lists of e-licences and seals
-	Policy     Purpose = "policy"     // signs policy bundles
+	Policy     Purpose = "policy"     // a policy officer: signs statements about policy bundles
 	Checkpoint Purpose = "checkpoint" // signs the heads of one audit ledger
 	TSA        Purpose = "tsa"        // signs timestamp tokens (GM/T 0033)
 	CA         Purpose = "ca"         // signs certificates, revocation lists, OCSP answers
@@ -83,7 +83,7 @@ const (
 	TypeSealInfo   Type = "sealinfo"   // DER eSealInfo of GB/T 38540
 	TypeStatusList Type = "statuslist" // canonical JSON of a status list of seals or licences
 	TypeCheckpoint Type = "checkpoint" // canonical JSON head of an audit ledger
-	TypeBundle     Type = "bundle"     // manifest of a policy bundle
+	TypeBundle     Type = "bundle"     // canonical JSON of an officer's statement about a policy bundle
 	TypeTST        Type = "tst"        // DER TSTInfo with its signed attributes (gm.TSTItem); see Type.Message
 	TypeX509       Type = "x509"       // DER TBSCertificate, TBSCertList or ResponseData of OCSP
 )
@@ -133,7 +133,7 @@ func (p Purpose) Allows(t Type) bool { return t != "" && p.Signs() == t }
 // once.
 func (p Purpose) CertificateBound() bool {
 	switch p {
-	case SealMaker, Seal, TSA, CA:
+	case SealMaker, Seal, Policy, TSA, CA:
 		return true
 	}
 	return false

@@ -94,9 +94,10 @@ type Result struct {
 //     structure, not a digest: the engine parses it strictly, refuses any
 //     type but the one of the key's purpose, checks that the structure names
 //     this key's certificate and the present time, and hashes it itself. The
-//     structures of different types cannot be confused: checkpoints begin
-//     with '{', TBS_Sign with a small INTEGER followed by a seal, eSealInfo
-//     with the header "ES", certificates with [0].
+//     structures of different types cannot be confused: checkpoints, status
+//     lists and statements about bundles are JSON with {"log", {"issued" and
+//     {"act" at their beginning; TBS_Sign begins with a small INTEGER followed
+//     by a seal, eSealInfo with the header "ES", certificates with [0].
 //
 // There is deliberately no method that signs a digest, takes a user identity,
 // decrypts, exports, imports or backs up.
@@ -187,6 +188,12 @@ func (p *Pinned) SignTST(ctx context.Context, info, attrs []byte) ([]byte, error
 		return nil, fmt.Errorf("%w: %w", ErrItem, err)
 	}
 	return p.sign(ctx, TypeTST, item)
+}
+
+// SignBundle signs the canonical JSON of an officer's statement about a policy
+// bundle.
+func (p *Pinned) SignBundle(ctx context.Context, statement []byte) ([]byte, error) {
+	return p.sign(ctx, TypeBundle, statement)
 }
 
 // SignStatusList signs the canonical JSON of a status list.

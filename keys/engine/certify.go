@@ -122,7 +122,7 @@ func usable(c *gm.Certificate, p keys.Purpose) error {
 	switch p {
 	case keys.CA:
 		ok = c.IsCA && c.KeyUsage&gm.KeyUsageCertSign != 0
-	case keys.Seal, keys.SealMaker:
+	case keys.Seal, keys.SealMaker, keys.Policy:
 		ok = ok && c.KeyUsage&(gm.KeyUsageDigitalSignature|gm.KeyUsageContentCommitment) != 0
 	case keys.TSA:
 		ok = ok && c.TimeStamping

@@ -37,6 +37,8 @@ func (e *Engine) check(v *version, q keys.Request, now time.Time) error {
 		return e.checkTST(v, q.Item, now)
 	case keys.TypeStatusList:
 		return e.checkStatusList(q.Item, now)
+	case keys.TypeBundle:
+		return e.checkBundle(v, q.Item, now)
 	}
 	return fmt.Errorf("%w: %s", keys.ErrType, q.Type)
 }

@@ -68,6 +68,7 @@ func Run(t *testing.T, o Options) {
 		{"a CA signs revocation lists of its own", testRevocationLists},
 		{"a CA answers about its own certificates", testOCSP},
 		{"a licence key signs sound status lists", testStatusLists},
+		{"a policy officer signs his own statements about bundles", testStatements},
 		{"a batch answers in order and item by item", testBatch},
 		{"the same id gives the same answer for a day", testIdempotency},
 		{"one id used concurrently is answered once", testConcurrentID},

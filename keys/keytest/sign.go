@@ -13,6 +13,7 @@ import (
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/trust"
+	"github.com/sealgate/sealgate/policy"
 	"github.com/sealgate/sealgate/seal/ses"
 )
 
@@ -34,6 +35,8 @@ func (e *env) sound(info keys.Info, salt byte) []byte {
 		return e.leafTBS(v.Certificate, templateFor(keys.Seal))
 	case keys.Licence:
 		return e.statusList(func(s *trust.SealStatus) { s.Number = uint64(salt) })
+	case keys.Policy:
+		return e.statement(v.Certificate, func(s *policy.Statement) { s.Manifest.Sequence = uint64(salt) + 2 })
 	case keys.TSA:
 		return e.timestamp(v.Certificate, func(i *gm.TSTInfo) { i.Serial.SetInt64(int64(salt) + 1) })
 	}
