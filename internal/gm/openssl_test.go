@@ -1,18 +1,20 @@
 package gm
 
 import (
-	"bytes"
+	"crypto/x509/pkix"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sealgate/sealgate/internal/testenv"
 )
 
 // OpenSSL 3 is the second opinion on every vector it can express. What it
-// cannot: keys that our rule refuses and it accepts (flag Policy), and signature
+// cannot: what our rule refuses and it accepts (flag Policy), and signature
 // files of more than 72 bytes, of which its command line reads only the first 72.
 func TestOpenSSLAgreesOnTheVectors(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
@@ -28,8 +30,15 @@ func TestOpenSSLAgreesOnTheVectors(t *testing.T) {
 		return path
 	}
 	accepts := func(args ...string) bool { return exec.Command(openssl, args...).Run() == nil }
+	ca := (&generator{t: t}).key(4) // the vectors' CA; of itself a vector holds only the leaf
+	issuer, err := CreateCertificate(Template{Serial: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<32, 0),
+		KeyUsage: KeyUsageCertSign, IsCA: true, MaxPathLen: 1}, nil, ca.Public(), ca.Sign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := write("root.pem", issuer.PEM())
 	asked := 0
-	for n, g := range readVectors(t).TestGroups {
+	for _, g := range readVectors(t).TestGroups {
 		for _, c := range g.Tests {
 			if len(c.Sig) > 2*MaxSignatureSize || slices.Contains(c.Flags, "Policy") || c.Flags[0] == "Encoding" && g.Type == "SM2PublicKey" {
 				continue
@@ -38,26 +47,12 @@ func TestOpenSSLAgreesOnTheVectors(t *testing.T) {
 			var ok bool
 			switch g.Type {
 			case "SM2Verify":
-				if n > 0 && asked%4 != 0 { // one group whole, a quarter of the others
-					asked++
-					continue
-				}
 				pub, sig := write("pub.pem", []byte(g.PEM)), write("sig", unhex(t, c.Sig))
 				ok = accepts("dgst", "-sm3", "-verify", pub, "-sigopt", "distid:1234567812345678", "-signature", sig, msg)
 			case "SM2PublicKey":
 				ok = accepts("pkey", "-pubin", "-inform", "DER", "-pubcheck", "-noout", "-in", msg)
 			case "SM2Certificate":
-				cert, err := ParseCertificate(unhex(t, c.Msg))
-				if err != nil || cert.FormError != nil {
-					continue // nothing whose signature could be checked
-				}
-				ca, err := NewPublicKey(unhex(t, g.PublicKey))
-				if err != nil {
-					t.Fatal(err)
-				}
-				pub, sig := write("pub.pem", ca.PEM()), write("sig", cert.Signature)
-				ok = accepts("dgst", "-sm3", "-verify", pub, "-sigopt", "distid:1234567812345678", "-signature", sig, write("tbs", cert.RawTBS)) &&
-					bytes.Equal(cert.Raw, unhex(t, c.Msg))
+				ok = accepts("verify", "-trusted", root, "-no_check_time", "-vfyopt", "distid:1234567812345678", msg)
 			}
 			asked++
 			if want := c.Result == "valid"; ok != want {

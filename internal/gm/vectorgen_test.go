@@ -62,7 +62,7 @@ func generateVectors(t *testing.T) vectorFile {
 			"Valid":           "a signature, key or certificate that must be accepted",
 			"EdgeCase":        "r or s is a special value",
 			"Encoding":        "not the one DER form; a second form of a signature makes signatures malleable",
-			"Policy":          "taken by some readers, refused by rule here (compressed points, other object identifiers, trailing bytes)",
+			"Policy":          "taken by some readers, refused by rule here (compressed points, other object identifiers, trailing bytes, odd dates and numbers)",
 			"Modified":        "message, signature or key was changed",
 			"WrongID":         "ZA was computed with another user identity",
 			"DigestConfusion": "what was signed is another function of the message",
@@ -73,7 +73,7 @@ func generateVectors(t *testing.T) vectorFile {
 	for n := range byte(3) {
 		v.TestGroups = append(v.TestGroups, g.verifyGroup(n))
 	}
-	v.TestGroups = append(v.TestGroups, g.publicKeyGroup(), g.certificateGroup())
+	v.TestGroups = append(v.TestGroups, g.publicKeyGroup(), g.certificateGroup(), g.wrongCurveGroup(), g.signedFormGroup())
 	v.NumberOfTests = g.next
 	return v
 }
@@ -367,7 +367,7 @@ func (g *generator) certificateGroup() vectorGroup {
 	for i := 1; i < len(good); i += 17 {
 		g.add(&group, fmt.Sprintf("cut to %d bytes", i), "Certificate", good[:i], nil, "invalid")
 	}
-	g.add(&group, "byte behind", "Certificate", append(slices.Clone(good), 0), nil, "invalid")
+	g.add(&group, "byte behind", "Policy", append(slices.Clone(good), 0), nil, "invalid")
 	g.add(&group, "empty", "Certificate", nil, nil, "invalid")
 	for i := 4; i < len(good); i += 9 {
 		bad := slices.Clone(good)
