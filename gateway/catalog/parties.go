@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/internal/gm"
 )
 
@@ -73,8 +74,10 @@ func (b *builder) systems() {
 				b.fail(path.to("sm2_public_key"), "sm2_public_key of system %q: %v", e.ID, err)
 			}
 		}
-		if e.HMACKeyRef != "" && !secretRef(e.HMACKeyRef) {
-			b.fail(path.to("hmac_key_ref"), "hmac_key_ref of system %q: want local:NAME, vault:MOUNT/PATH#FIELD or file:PATH, never the key itself", e.ID)
+		if e.HMACKeyRef != "" {
+			if _, err := config.ParseSecretRef(e.HMACKeyRef); err != nil {
+				b.fail(path.to("hmac_key_ref"), "hmac_key_ref of system %q: %v, never the key itself", e.ID, err)
+			}
 		}
 		s.CIDRs, _ = b.cidrs(e.CIDRs, path.to("cidrs"))
 		b.certificates(s, e, path)
@@ -145,11 +148,6 @@ func parseKey(s string) (*gm.PublicKey, error) {
 		return gm.NewPublicKey(raw)
 	}
 	return gm.ParseSPKI(raw)
-}
-
-func secretRef(s string) bool {
-	scheme, rest, ok := strings.Cut(s, ":")
-	return ok && rest != "" && slices.Contains([]string{"local", "vault", "file"}, scheme) && checkText(s, maxNameBytes) == nil
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

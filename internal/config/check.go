@@ -16,10 +16,7 @@ import (
 	"time"
 )
 
-var (
-	nodeName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-	secretForm = regexp.MustCompile(`^(file:.+|local:[A-Za-z0-9._-]+|vault:[^#]+#[A-Za-z0-9._-]+)$`)
-)
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // Check returns everything that is wrong with the file and can be known
 // without opening a socket, a key or a ledger, in the order of the document;
@@ -221,14 +218,19 @@ func (c *checker) tls(t *TLS, listen, role string) {
 }
 
 func (c *checker) secret(ref string, where ...any) {
-	switch path, isFile := strings.CutPrefix(ref, "file:"); {
-	case !secretForm.MatchString(ref):
-		c.fail("want a reference: file:PATH, local:NAME or vault:MOUNT/PATH#FIELD", where...)
-	case isFile:
-		if !exists(path) {
+	r, err := ParseSecretRef(ref)
+	if err != nil {
+		c.fail(err.Error(), where...)
+		return
+	}
+	if complaint := r.Kept(c.f.Keys); complaint != "" {
+		c.fail(complaint, where...)
+	}
+	if r.Scheme == SecretFile {
+		if !exists(r.Path) {
 			c.fail("the file does not exist", where...)
 		}
-		c.private(path, where...)
+		c.private(r.Path, where...)
 	}
 }
 
@@ -318,6 +320,9 @@ func (c *checker) vault(k *Keys) {
 	}
 	if (v.RoleID != "") == (v.Token != "") || v.RoleID != "" && role != 1 || v.Token != "" && role != 0 {
 		c.fail("want role_id with exactly one of secret_id and wrapped_secret_id, or token", "keys", "vault")
+	}
+	if a := time.Duration(v.SecretAge); a != 0 && (a < time.Second || a > time.Hour) {
+		c.fail("want 1s to 1h", "keys", "vault", "secret_age")
 	}
 	c.private(v.SecretID, "keys", "vault", "secret_id")
 	c.private(v.WrappedSecretID, "keys", "vault", "wrapped_secret_id")

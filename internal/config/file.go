@@ -211,6 +211,10 @@ type Vault struct {
 	Token string `yaml:"token"`
 	// SignTimeout bounds one signature with everything that it waits for; 3s.
 	SignTimeout Duration `yaml:"sign_timeout"`
+	// SecretAge is how long a symmetric secret (vault:MOUNT/PATH#FIELD) is used
+	// before it must be read again: a new version is in force everywhere after
+	// it, and without Vault secrets can be had no longer than that. 1s to 1h; 5m.
+	SecretAge Duration `yaml:"secret_age"`
 }
 
 // Unlock names exactly one source of the secret that opens the key store.

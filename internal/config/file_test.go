@@ -16,7 +16,7 @@ gateway:
   trusted_proxies: [10.1.0.0/16]
   catalogue: catalogue.yaml
   policy: {shipped: true}
-  secrets: {pseudonym: "file:secret", subject_index: "vault:kv/sealgate#index"}
+  secrets: {pseudonym: "file:secret", subject_index: "local:subject-index"}
   limits: {header_bytes: 16KiB, body_bytes: 1MiB, header_timeout: 5s, connections: 100}
 sealer:
   listen: 127.0.0.1:8444
@@ -80,6 +80,7 @@ func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 		{"no policy", "{shipped: true}", "{shipped: false}", "exactly one of shipped: true and dir"},
 		{"secret in line", "\"file:secret\"", "\"hunter2\"", "gateway.secrets.pseudonym: want a reference"},
 		{"secret file missing", "\"file:secret\"", "\"file:none\"", "gateway.secrets.pseudonym: the file does not exist"},
+		{"secret in a Vault that nobody named", "local:subject-index", "vault:kv/sealgate#index", "gateway.secrets.subject_index: vault: needs the section keys.vault; without it want local:NAME or file:PATH"},
 		{"header limit", "header_bytes: 16KiB", "header_bytes: 1KiB", "want 4KiB to 1MiB"},
 		{"time limit", "header_timeout: 5s", "header_timeout: 1h", "want 100ms to 10m"},
 		{"negative connections", "connections: 100", "connections: -1", "want 1 to 1048576"},
