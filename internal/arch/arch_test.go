@@ -35,7 +35,7 @@ var level = map[string]int{
 
 	"policy/engine": 4, "keys/local": 4, "keys/vault": 4,
 
-	"seal": 3, "gateway/mask": 3, "internal/identity": 3, "keys/engine": 3, "keys/pki": 3, "keys/wire": 3,
+	"seal": 3, "gateway/mask": 3, "internal/identity": 3, "keys/engine": 3, "keys/pki": 3, "keys/wire": 3, "policy/bundle": 3,
 
 	"seal/ses": 2, "seal/ofd": 2, "seal/stamp": 2, "keys": 2, "keys/trust": 2, "gateway/catalog": 2,
 

@@ -22,6 +22,7 @@ func auditEntries() []Entry {
 
 func policyEntries() []Entry {
 	fixZH, fix := "联系平台安全管理员，并提供 request_id", "contact the platform's security officer and name the request_id"
+	fixBundleZH, fixBundle := "取用完整的原文件，不要改动", "use the file as it was signed"
 	return []Entry{
 		{"SG-POLICY-NONE", 503, 30, "没有有效策略", "No valid policy",
 			"没有可用的策略，一律拒绝", "There is no valid policy; everything is refused", fixZH, fix},
@@ -37,6 +38,20 @@ func policyEntries() []Entry {
 			"策略附加了网关不认识的义务", "The policy imposes an obligation that the gateway does not know", fixZH, fix},
 		{"SG-POLICY-INVALID", 422, 0, "策略不能使用", "Policy cannot be used",
 			"策略不能编译，或使用了不允许的功能", "The policy does not compile or uses what is not allowed", "用 sealgate policy check 查看原因", "see the reason with sealgate policy check"},
+		{"SG-POLICY-BUNDLE-FORMAT", 422, 0, "策略包损坏或不合规", "Policy bundle malformed",
+			"策略包不是规定的格式，或内容与清单不符，未启用", "The policy bundle is not of its form or does not match its manifest; it was not activated", fixBundleZH, fixBundle},
+		{"SG-POLICY-BUNDLE-UNSIGNED", 422, 0, "策略包签名不全", "Policy bundle not fully signed",
+			"策略包缺少发布或审批签名，未启用", "The policy bundle lacks a release or an approval; it was not activated", "由两名策略管理员分别发布和审批", "have one officer release and another approve it"},
+		{"SG-POLICY-BUNDLE-SIGNATURE", 422, 0, "策略包签名无效", "Policy bundle's signature wrong",
+			"策略包的签名验证不通过，未启用", "A signature of the policy bundle does not verify; it was not activated", fixBundleZH, fixBundle},
+		{"SG-POLICY-BUNDLE-OFFICER", 422, 0, "策略管理员不被认可", "Policy officer not recognised",
+			"签名人的证书不被信任、已过期、已吊销或与姓名不符，未启用", "An officer's certificate is not trusted, has expired, was revoked or bears another name; the bundle was not activated", "核对 gateway.policy.officers 与证书状态", "check gateway.policy.officers and the certificates"},
+		{"SG-POLICY-BUNDLE-SAME-OFFICER", 422, 0, "发布与审批为同一人", "One officer signed twice",
+			"发布和审批必须由两名不同的管理员签名，未启用", "Release and approval must be of two officers; the bundle was not activated", "由另一名策略管理员审批", "have another officer approve it"},
+		{"SG-POLICY-BUNDLE-SEQUENCE", 422, 0, "策略包序号不连续", "Policy bundle out of sequence",
+			"策略包早于或不同于已启用的版本，未启用", "The policy bundle is older than, or not the successor of, what was activated; it was not activated", "以已启用的策略包为前一版重新制作", "build it anew behind the active bundle"},
+		{"SG-POLICY-BUNDLE-SELFCHECK", 422, 0, "策略自检不通过", "Policy self-check failed",
+			"策略允许了必须拒绝的调用，未启用", "The policy allows what must be denied; it was not activated", "用 sealgate policy check 查看原因", "see the reason with sealgate policy check"},
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package store keeps Sealgate's state in one SQLite file: used nonces, seals,
-// and seal uses. It implements the storage interfaces that the domain packages
+// seal uses, and which policy was activated last. It implements the storage interfaces that the domain packages
 // declare: identity.Nonces is Nonces; the seal service's store of uses and its
 // source of seal states are served by Store's methods of the same names.
 //

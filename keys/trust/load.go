@@ -32,9 +32,13 @@ var ErrAnchors = errors.New("trust anchors cannot be read")
 // makers and signers have one authority, put the makers' own certificates, not
 // that authority, into maker.
 func Load(paths ...string) (*Anchors, error) {
+	return load(paths, func(p string) ([]Anchor, error) { return loadPath(p, anyRole, true) })
+}
+
+func load(paths []string, read func(string) ([]Anchor, error)) (*Anchors, error) {
 	var list []Anchor
 	for _, p := range paths {
-		found, err := loadPath(p)
+		found, err := read(p)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrAnchors, err)
 		}
@@ -45,15 +49,22 @@ func Load(paths ...string) (*Anchors, error) {
 	return New(list...)
 }
 
-func loadPath(path string) ([]Anchor, error) {
+// LoadAs reads trust anchors that serve one role and no other. A path is as for
+// Load; a folder has no sub-folders. It is how policy officers are named: an
+// anchor that was configured for documents must never vouch for them.
+func LoadAs(role Role, paths ...string) (*Anchors, error) {
+	return load(paths, func(p string) ([]Anchor, error) { return loadPath(p, role, false) })
+}
+
+func loadPath(path string, role Role, roleFolders bool) ([]Anchor, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return loadFile(path, anyRole)
+		return loadFile(path, role)
 	}
-	list, err := loadFolder(path, anyRole, true)
+	list, err := loadFolder(path, role, roleFolders)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("no certificate (.cer, .crt, .pem, .der) in %s", path)
 	}
@@ -79,7 +90,10 @@ func loadFolder(dir string, role Role, top bool) ([]Anchor, error) {
 		switch {
 		case info.IsDir():
 			sub, ok := roleOfFolder(e.Name())
-			if !ok || !top {
+			switch {
+			case !top:
+				return nil, fmt.Errorf("folder %s: no folders are expected here", path)
+			case !ok:
 				return nil, fmt.Errorf("folder %s: only maker, signer and tsa have a meaning here", path)
 			}
 			found, err = loadFolder(path, sub, false)

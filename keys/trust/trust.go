@@ -26,9 +26,10 @@ type Role uint8
 
 // The roles. An anchor may hold several.
 const (
-	Maker  Role = 1 << iota // signs seals (制章者)
-	Signer                  // signs documents (签章者)
-	TSA                     // signs timestamps
+	Maker   Role = 1 << iota // signs seals (制章者)
+	Signer                   // signs documents (签章者)
+	TSA                      // signs timestamps
+	Officer                  // signs statements about policy bundles; only LoadAs gives this role
 
 	anyRole = Maker | Signer | TSA
 )
@@ -40,6 +41,9 @@ func (r Role) String() string {
 		if r&f.role != 0 {
 			out = append(out, f.name)
 		}
+	}
+	if r&Officer != 0 {
+		out = append(out, "officer")
 	}
 	return strings.Join(out, "+")
 }

@@ -28,6 +28,9 @@ type Config struct {
 	// Data holds small tables that rules read by key (data.table[key]). Numbers
 	// must be int, int64, float64 or json.Number.
 	Data map[string]any
+	// Revision is the name under which the policy decides, such as that of the
+	// bundle it came in. Empty: the SM3 of its content, in hexadecimal.
+	Revision string
 	// Budget bounds one decision, reasons included. Zero: DefaultBudget.
 	Budget time.Duration
 	// CacheSize bounds the remembered decisions. Zero: DefaultCacheSize;
@@ -84,9 +87,12 @@ func build(ctx context.Context, cfg Config, extra []*topdown.Builtin) (*Engine, 
 		return nil, err
 	}
 	e := &Engine{
-		revision: revision(cfg.Modules, p.data),
+		revision: cfg.Revision,
 		budget:   cfg.Budget, log: cfg.Log, store: newStore(p.data), keys: newInputKeys(),
 		uncacheable: p.outsideKey,
+	}
+	if e.revision == "" {
+		e.revision = revision(cfg.Modules, p.data)
 	}
 	if e.budget <= 0 {
 		e.budget = DefaultBudget
@@ -119,7 +125,7 @@ func build(ctx context.Context, cfg Config, extra []*topdown.Builtin) (*Engine, 
 	return e, ctx.Err()
 }
 
-// Revision is the SM3 of the policy's content in hex.
+// Revision is the name under which the policy decides, see Config.
 func (e *Engine) Revision() string { return e.revision }
 
 // Cacheable reports whether decisions of the stable stage are remembered, and
