@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -121,25 +122,24 @@ func verdict(s Signature, v trust.Verdict) error {
 	return nil
 }
 
-// checkCarried wants every certificate that a signature carries to be vouched
-// for: by the one above it, by itself, or by being part of the path that is
-// believed. So nothing in a bundle can be changed unnoticed.
+// checkCarried wants the certificates that a signature carries to be one line:
+// each signed by the next, and the last either part of the path that is believed
+// or signed by itself. So nothing in a bundle can be changed unnoticed.
 func checkCarried(s Signature, chain []*gm.Certificate) error {
+	last := len(s.Certificates) - 1
 	for i, c := range s.Certificates {
-		var err error
-		switch {
-		case i < len(chain) && c.Equal(chain[i]):
-			continue // the path was verified up to an anchor that we hold
-		case i+1 < len(s.Certificates):
-			above := s.Certificates[i+1]
-			if err = c.CheckSignedBy(above.PublicKey); err == nil && !bytes.Equal(c.RawIssuer, above.RawSubject) {
-				err = fmt.Errorf("issued by another than the next certificate")
-			}
-		default:
-			err = c.CheckSignedBy(c.PublicKey)
+		above := c
+		if i < last {
+			above = s.Certificates[i+1]
+		} else if i < len(chain) && c.Equal(chain[i]) {
+			return nil
+		}
+		err := c.CheckSignedBy(above.PublicKey)
+		if err == nil && !bytes.Equal(c.RawIssuer, above.RawSubject) {
+			err = errors.New("it names another issuer")
 		}
 		if err != nil {
-			return refuse(ErrFormat, "certificate %d of the %s belongs to no path: %v", i+1, s.Act, err)
+			return fmt.Errorf("%w: certificate %d of the %s belongs to no path: %w", ErrFormat, i+1, s.Act, err)
 		}
 	}
 	return nil
