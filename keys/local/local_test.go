@@ -286,12 +286,12 @@ func TestSecretsAreReadByReference(t *testing.T) {
 		"not base64":         {file(0o600, "correct horse battery staple"), keys.ErrSecret},
 		"empty":              {file(0o600, ""), keys.ErrSecret},
 		"no such secret":     {"local:none", keys.ErrSecret},
-		"a path":             {"local:../keys/c", keys.ErrName},
+		"a path":             {"local:../keys/c", keys.ErrSecret},
 		"another kind":       {"vault:kv/x#y", keys.ErrSecret},
 		"nothing":            {"", keys.ErrSecret},
 		"no name":            {"file:", keys.ErrSecret},
 	} {
-		if b, err := s.Secret(t.Context(), c.ref); b != nil || err == nil || c.want == keys.ErrAccess && !errors.Is(err, keys.ErrAccess) || c.want == keys.ErrName && !errors.Is(err, keys.ErrName) {
+		if b, err := s.Secret(t.Context(), c.ref); b != nil || err == nil || c.want == keys.ErrAccess && !errors.Is(err, keys.ErrAccess) || c.want == keys.ErrSecret && !errors.Is(err, keys.ErrSecret) {
 			t.Errorf("%s: %x %v", name, b, err)
 		}
 	}

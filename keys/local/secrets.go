@@ -1,14 +1,12 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 
+	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/internal/durable"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/engine"
@@ -17,18 +15,14 @@ import (
 // SecretSize is the length of a secret made here, in bytes.
 const SecretSize = 32
 
-const (
-	minSecret = 16
-	maxSecret = 64
-)
-
 // Secrets resolves references to symmetric secrets: HMAC-SM3 keys of callers,
 // keys of pseudonyms and of the subject index.
 //
 //	local:NAME   32 random bytes in the keystore
-//	file:PATH    a file of mode 0600 holding 16 to 64 bytes in base64, one line; for tests and demos
+//	file:PATH    a file of mode 0600 holding what keys.ParseSecret reads; for tests and demos
 //
-// Signing keys are not secrets: there is no reference to them.
+// Those in Vault are read by keys/vault. Signing keys are not secrets: there is
+// no reference to them.
 type Secrets struct {
 	store *Keystore // nil: there is no local:
 }
@@ -39,18 +33,16 @@ func NewSecrets(store *Keystore) *Secrets { return &Secrets{store: store} }
 // Secret returns the bytes behind a reference, or ErrSecret. The caller may
 // wipe them.
 func (s *Secrets) Secret(ctx context.Context, ref string) ([]byte, error) {
-	kind, rest, _ := strings.Cut(ref, ":")
+	r, err := config.ParseSecretRef(ref)
 	switch {
-	case kind == "file" && rest != "":
-		return readSecretFile(rest)
-	case kind == "local" && s.store != nil:
-		name, err := keys.ParseName(rest)
-		if err != nil {
-			return nil, err
-		}
-		return s.store.secret(ctx, name)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", keys.ErrSecret, err)
+	case r.Scheme == config.SecretFile:
+		return readSecretFile(r.Path)
+	case r.Scheme == config.SecretLocal && s.store != nil:
+		return s.store.secret(ctx, keys.Name(r.Path))
 	}
-	return nil, fmt.Errorf("%w: reference %.80q is not local:NAME or file:PATH", keys.ErrSecret, ref)
+	return nil, fmt.Errorf("%w: %s: is not kept here", keys.ErrSecret, r)
 }
 
 func readSecretFile(path string) ([]byte, error) {
@@ -59,11 +51,7 @@ func readSecretFile(path string) ([]byte, error) {
 		return nil, access(err)
 	}
 	defer clear(data)
-	secret, err := base64.StdEncoding.Strict().DecodeString(string(bytes.TrimSuffix(data, []byte("\n"))))
-	if err != nil || len(secret) < minSecret || len(secret) > maxSecret || bytes.ContainsAny(bytes.TrimSuffix(data, []byte("\n")), "\r\n") {
-		return nil, fmt.Errorf("%w: the file does not hold %d to %d bytes in base64 on one line", keys.ErrSecret, minSecret, maxSecret)
-	}
-	return secret, nil
+	return keys.ParseSecret(data)
 }
 
 // CreateSecret makes a secret of SecretSize random bytes. ErrExists when there

@@ -26,16 +26,21 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		{"POST", "sealgate/sign/statuslist/licence-a"}, {"POST", "sealgate/sign/checkpoint/ledger-sealer"}, {"POST", "sealgate/sign/checkpoint/ledger-gateway"},
 		{"POST", "sealgate/sign/bundle/officer-a"}, {"POST", "sealgate/sign/bundle/officer-b"}, {"POST", "sealgate/sign/tst/tsa-a"}, {"POST", "sealgate/sign/x509/ca-a"}, {"POST", "sealgate/sign/x509/root"},
 		{"PATCH", "sealgate/sign/tbs/seal-a"}, {"PATCH", "sealgate/sign/checkpoint/ledger-gateway"}, {"PATCH", "sealgate/keys/seal-a"},
+		{"GET", "secret/data/sealgate/gateway/rs"}, {"GET", "secret/data/sealgate/sealer/x"}, {"GET", "secret/data/other"}, {"GET", "secret/metadata/sealgate/gateway/rs"},
+		{"LIST", "secret/metadata/sealgate/gateway/"}, {"LIST", "secret/metadata/"}, {"POST", "secret/data/sealgate/gateway/rs"}, {"PATCH", "secret/data/sealgate/gateway/rs"},
+		{"DELETE", "secret/data/sealgate/gateway/rs"}, {"POST", "secret/undelete/sealgate/gateway/rs"}, {"POST", "secret/destroy/sealgate/gateway/rs"}, {"GET", "secret/subkeys/sealgate/gateway/rs"},
+		{"DELETE", "secret/metadata/sealgate/gateway/rs"}, {"POST", "secret/delete/sealgate/gateway/rs"}, {"GET", "secret/config"}, {"POST", "secret/config"},
 		{"GET", "sys/mounts"}, {"POST", "sys/mounts/sealgate/tune"}, {"POST", "sys/mounts/x"}, {"PUT", "sys/policies/acl/x"}, {"GET", "sys/raw/logical"}, {"POST", "auth/token/create"},
 		{"GET", "auth/token/lookup-self"}, {"POST", "auth/token/renew-self"},
 		{"GET", "sys/storage/raft/snapshot"}, {"POST", "sys/storage/raft/snapshot"}, {"GET", "sys/audit"}, {"GET", "sys/storage/raft/configuration"},
 	}
+	mountKV(t, v)
 	self := "GET auth/token/lookup-self,POST auth/token/renew-self"
 	allKeys := "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-gateway,GET sealgate/keys/ledger-sealer,GET sealgate/keys/ca-a,GET sealgate/keys/maker-a," +
 		"GET sealgate/keys/tsa-a,GET sealgate/keys/licence-a,GET sealgate/keys/officer-a,GET sealgate/keys/officer-b,LIST sealgate/keys/"
 	for policy, allowed := range map[string]string{
 		"sealer":         "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-sealer,POST sealgate/sign/tbs/seal-a,PATCH sealgate/sign/tbs/seal-a,POST sealgate/sign/checkpoint/ledger-sealer",
-		"gateway":        "GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway,PATCH sealgate/sign/checkpoint/ledger-gateway",
+		"gateway":        "GET secret/data/sealgate/gateway/rs,GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway,PATCH sealgate/sign/checkpoint/ledger-gateway",
 		"maker":          "GET sealgate/keys/maker-a,POST sealgate/sign/sealinfo/maker-a",
 		"licensing":      "GET sealgate/keys/licence-a,POST sealgate/sign/statuslist/licence-a",
 		"tsa":            "GET sealgate/keys/tsa-a,POST sealgate/sign/tst/tsa-a",
@@ -43,6 +48,8 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		"policy-officer": "GET sealgate/keys/officer-a,POST sealgate/sign/bundle/officer-a",
 		"keyadmin": allKeys + ",POST sealgate/keys/seal-a,POST sealgate/keys/seal-a/rotate,POST sealgate/keys/seal-a/disable," +
 			"POST sealgate/keys/seal-a/csr,POST sealgate/keys/seal-a/certificate",
+		"secretadmin": "POST secret/data/sealgate/gateway/rs,DELETE secret/data/sealgate/gateway/rs,POST secret/destroy/sealgate/gateway/rs,POST secret/delete/sealgate/gateway/rs," +
+			"GET secret/metadata/sealgate/gateway/rs,LIST secret/metadata/sealgate/gateway/",
 		"destroyer": allKeys + ",POST sealgate/keys/seal-a/destroy",
 		"auditor":   allKeys + ",GET sys/audit",
 		"operator":  "GET sys/storage/raft/snapshot,GET sys/storage/raft/configuration",

@@ -35,7 +35,7 @@ func watch(c *vault.Config) *watcher {
 
 func (w *watcher) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
-	for _, part := range []string{"/login", "renew-self", "/sign/", "/keys/", "health"} {
+	for _, part := range []string{"/login", "renew-self", "/sign/", "/keys/", "/secret/data/", "health"} {
 		if strings.Contains(r.URL.Path, part) {
 			w.count[part]++
 		}
