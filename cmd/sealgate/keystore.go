@@ -136,9 +136,25 @@ func keyError(err error) error {
 		return no(err, "密钥库被改动或权限不对：从备份恢复 the keystore was changed or is open to others: restore it from a backup")
 	case errors.Is(err, keys.ErrNotFound):
 		return no(err, "sealgate keys list -config FILE")
+	case errors.Is(err, keys.ErrSealed):
+		return undecided(coded(err), "保管人解封后再试，见 when the custodians have unsealed it: docs/handbook/keys-vault-sealed.md")
+	case errors.Is(err, keys.ErrUnavailable), errors.Is(err, keys.ErrLimited):
+		return undecided(coded(err), "Vault 的地址与状态 its address and state: keys.vault.addresses, vault status")
+	case errors.Is(err, keys.ErrOutcome):
+		return undecided(coded(err), "不知是否已执行：先查看再重试 it may have been done: look before you repeat it: sealgate keys list -config FILE")
+	case errors.Is(err, keys.ErrForbidden):
+		return no(coded(err), "令牌的策略不允许，或登录被拒 the token's policy does not allow it, or the login is refused: deploy/vault/README.md")
 	}
-	if e, ok := errors.AsType[*keys.Error](err); ok {
-		return no(fmt.Errorf("%w [%s]", err, e.Code()))
+	if _, ok := errors.AsType[*keys.Error](err); ok {
+		return no(coded(err))
 	}
 	return usage(err)
+}
+
+// coded adds the stable code of an error of the key packages.
+func coded(err error) error {
+	if e, ok := errors.AsType[*keys.Error](err); ok {
+		return fmt.Errorf("%w [%s]", err, e.Code())
+	}
+	return err
 }

@@ -85,11 +85,11 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 	s := r.site
 	pseudonym, err := s.secrets.Secret(ctx, c.Secrets.Pseudonym)
 	if err != nil {
-		return usage(fmt.Errorf("gateway.secrets.pseudonym: %w", err))
+		return secretError("gateway.secrets.pseudonym", c.Secrets.Pseudonym, err)
 	}
 	subject, err := s.secrets.Secret(ctx, c.Secrets.SubjectIndex)
 	if err != nil {
-		return usage(fmt.Errorf("gateway.secrets.subject_index: %w", err))
+		return secretError("gateway.secrets.subject_index", c.Secrets.SubjectIndex, err)
 	}
 	var proxies []netip.Prefix
 	for _, p := range c.TrustedProxies {
@@ -105,7 +105,7 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 		Catalogue: r.catalogue, Ledger: s.ledger, Refusals: s.refusals,
 		Identity: identity.NewVerifier(s.store.Nonces(), s.secrets, sessions), Sessions: sessions,
 		Quotas: &catalog.MemoryQuotas{}, Zone: string(c.Zone), TrustedProxies: proxies,
-		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.storeAnswers,
+		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.dependsAnswer,
 	})
 	if err != nil {
 		return usage(err)
@@ -234,8 +234,12 @@ func (r *roles) admin() http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, q *http.Request) {
-		if err := errors.Join(r.site.ledger.Err(), r.storeAnswers(q.Context())); err != nil {
-			answer(w, http.StatusServiceUnavailable, "ledger or state store is not available")
+		if r.site.ledger.Err() != nil {
+			answer(w, http.StatusServiceUnavailable, "the ledger is not available")
+			return
+		}
+		if err := r.dependsAnswer(q.Context()); err != nil {
+			answer(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
 		answer(w, http.StatusOK, "ready")
@@ -332,7 +336,7 @@ func (r *roles) reload(ctx context.Context) {
 	if r.catalogue == nil {
 		return
 	}
-	next, err := loadCatalogue(r.site.config.Gateway.Catalogue)
+	next, err := loadCatalogue(r.site.config)
 	if err != nil {
 		r.log.Error("catalogue refused, the old one stays", "error", err.Error())
 		return

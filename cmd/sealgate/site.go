@@ -15,7 +15,6 @@ import (
 	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/internal/store"
 	"github.com/sealgate/sealgate/keys"
-	"github.com/sealgate/sealgate/keys/local"
 	"github.com/sealgate/sealgate/policy/engine"
 	"github.com/sealgate/sealgate/policy/rego"
 	"github.com/sealgate/sealgate/seal"
@@ -36,7 +35,7 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 	p := &parts{}
 	var err error
 	if g := c.Gateway; g != nil {
-		if p.catalogue, err = loadCatalogue(g.Catalogue); err != nil {
+		if p.catalogue, err = loadCatalogue(c); err != nil {
 			return nil, err
 		}
 		modules := rego.Modules()
@@ -60,14 +59,17 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 	return p, nil
 }
 
-func loadCatalogue(path string) (*catalog.Snapshot, error) {
-	doc, err := config.ReadFile(path)
+func loadCatalogue(c *config.File) (*catalog.Snapshot, error) {
+	doc, err := config.ReadFile(c.Gateway.Catalogue)
 	if err != nil {
 		return nil, invalid(err)
 	}
 	snapshot, err := catalog.LoadDocument(doc)
 	if err != nil {
 		return nil, invalid(err)
+	}
+	if err := keptElsewhere(snapshot, c.Keys); err != nil {
+		return nil, err
 	}
 	return snapshot, nil
 }
@@ -129,7 +131,7 @@ type site struct {
 	config   *config.File
 	log      *slog.Logger
 	keys     keyService
-	secrets  *local.Secrets
+	secrets  *secrets
 	ledger   *audit.Ledger
 	refusals *audit.Refusals
 	store    *store.Store
@@ -149,8 +151,7 @@ func openSite(ctx context.Context, c *config.File, log *slog.Logger) (_ *site, e
 	if s.keys, err = openKeys(ctx, c.Keys, false, log); err != nil {
 		return nil, err
 	}
-	embedded, _ := s.keys.(*local.Keystore) // with Vault there are no local: secrets
-	s.secrets = local.NewSecrets(embedded)
+	s.secrets = newSecrets(s.keys, c.Keys)
 	if err := s.openLedger(ctx); err != nil {
 		return nil, err
 	}
