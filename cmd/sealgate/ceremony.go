@@ -52,7 +52,7 @@ func keysCeremony(ctx context.Context, e env, args []string) error {
 		_, err := fmt.Fprintln(e.stdout, p.Digest())
 		return err
 	}
-	return withKeystore(ctx, e, fs, cfg, args, 1, "PLAN.yaml", "create", func(ks keyService, _ []string) error {
+	return withKeystore(ctx, e, *cfg, "create", filepath.Base(operands[0]), func(ks keyService) error {
 		if err := durable.Mkdir(*out, durable.PrivateDir); err != nil {
 			return usage(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,22 +25,37 @@ func runKeys(ctx context.Context, e env, args []string) error {
 		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate})
 }
 
-// withKeystore parses args, wants that many operands at least, and runs f on the
-// open keystore. An act that changes keys (change not empty) is recorded as
-// "key."+change in the ledger before it happens.
-func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *string, args []string, atLeast int, what, change string,
-	f func(ks keyService, operands []string) error) (err error) {
+// operandsOf parses args and wants that many operands; when what ends in "..."
+// there may be more.
+func operandsOf(fs *flag.FlagSet, args []string, atLeast int, what string) ([]string, error) {
 	operands, err := parse(fs, args)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	hint := strings.TrimSpace("sealgate " + fs.Name() + " -config FILE " + what)
 	if len(operands) < atLeast {
-		return usage(errors.New("缺少 missing "+what), "sealgate "+fs.Name()+" -config FILE "+what)
+		return nil, usage(errors.New("缺少 missing "+what), hint)
 	}
 	if len(operands) > atLeast && !strings.HasSuffix(what, "...") {
-		return usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[atLeast]), "sealgate "+fs.Name()+" -config FILE "+what)
+		return nil, usage(fmt.Errorf("多余的参数 unexpected operand %q", operands[atLeast]), hint)
 	}
-	c, err := loadConfig(*configPath)
+	return operands, nil
+}
+
+// nameOf parses args, whose one operand is the name of a key.
+func nameOf(fs *flag.FlagSet, args []string, what string) (keys.Name, error) {
+	operands, err := operandsOf(fs, args, 1, what)
+	if err != nil {
+		return "", err
+	}
+	return keyName(operands[0])
+}
+
+// withKeystore runs f on the keystore of a configuration file. An act that
+// changes keys (change not empty) is recorded as "key."+change of object in the
+// ledger before it happens; by then everything that was typed has been judged.
+func withKeystore(ctx context.Context, e env, configPath, change, object string, f func(ks keyService) error) (err error) {
+	c, err := loadConfig(configPath)
 	if err != nil {
 		return err
 	}
@@ -52,11 +66,11 @@ func withKeystore(ctx context.Context, e env, fs *flag.FlagSet, configPath *stri
 	s := &site{config: c, keys: ks}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if change != "" {
-		if err := recordKeyChange(ctx, e, s, change, filepath.Base(operands[0])); err != nil {
+		if err := recordKeyChange(ctx, e, s, change, object); err != nil {
 			return err
 		}
 	}
-	return f(ks, operands)
+	return f(ks)
 }
 
 // recordKeyChange writes the intent of an act on a key. Only before the
@@ -102,19 +116,19 @@ func keysCreate(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys create")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	purpose := fs.String("purpose", "", "`PURPOSE` 密钥用途，不可更改 what the key is for; fixed for ever")
-	return withKeystore(ctx, e, fs, cfg, args, 1, "-purpose PURPOSE NAME", "create", func(ks keyService, operands []string) error {
-		p, err := keys.ParsePurpose(*purpose)
-		if err != nil {
-			var all []string
-			for _, p := range keys.Purposes() {
-				all = append(all, string(p))
-			}
-			return usage(fmt.Errorf("用途 purpose %q: %w", *purpose, err), "-purpose "+strings.Join(all, "|"))
+	name, err := nameOf(fs, args, "-purpose PURPOSE NAME")
+	if err != nil {
+		return err
+	}
+	p, err := keys.ParsePurpose(*purpose)
+	if err != nil {
+		var all []string
+		for _, p := range keys.Purposes() {
+			all = append(all, string(p))
 		}
-		name, err := keyName(operands[0])
-		if err != nil {
-			return err
-		}
+		return usage(fmt.Errorf("用途 purpose %q: %w", *purpose, err), "-purpose "+strings.Join(all, "|"))
+	}
+	return withKeystore(ctx, e, *cfg, "create", string(name), func(ks keyService) error {
 		info, err := ks.Create(ctx, name, p)
 		if err != nil {
 			return keyError(err)
@@ -134,7 +148,10 @@ func keysList(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys list")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
-	return withKeystore(ctx, e, fs, cfg, args, 0, "", "", func(ks keyService, _ []string) error {
+	if _, err := operandsOf(fs, args, 0, ""); err != nil {
+		return err
+	}
+	return withKeystore(ctx, e, *cfg, "", "", func(ks keyService) error {
 		names, err := ks.List(ctx)
 		if err != nil {
 			return keyError(err)
@@ -198,15 +215,15 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	subject := fs.String("subject", "", "`SUBJECT` 证书主体 subject such as C=CN,O=…,CN=…")
 	out := fs.String("o", "", "`FILE` 输出文件 output file; stdout when left out")
-	return withKeystore(ctx, e, fs, cfg, args, 1, "-subject CN=… NAME", "", func(ks keyService, operands []string) error {
-		dn, err := parseSubject(*subject)
-		if err != nil {
-			return usage(err, "-subject C=CN,O=省政务服务局,CN=签章人")
-		}
-		name, err := keyName(operands[0])
-		if err != nil {
-			return err
-		}
+	name, err := nameOf(fs, args, "-subject CN=… NAME")
+	if err != nil {
+		return err
+	}
+	dn, err := parseSubject(*subject)
+	if err != nil {
+		return usage(err, "-subject C=CN,O=省政务服务局,CN=签章人")
+	}
+	return withKeystore(ctx, e, *cfg, "", "", func(ks keyService) error {
 		info, err := ks.Info(ctx, name)
 		if err != nil {
 			return keyError(err)
@@ -233,23 +250,27 @@ func keysCSR(ctx context.Context, e env, args []string) error {
 func keysInstall(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys install-cert")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
-	return withKeystore(ctx, e, fs, cfg, args, 2, "NAME CERT...", "certificate", func(ks keyService, operands []string) error {
-		name, err := keyName(operands[0])
+	operands, err := operandsOf(fs, args, 2, "NAME CERT...")
+	if err != nil {
+		return err
+	}
+	name, err := keyName(operands[0])
+	if err != nil {
+		return err
+	}
+	var certs []*gm.Certificate
+	for _, path := range operands[1:] {
+		data, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			return usage(err)
 		}
-		var certs []*gm.Certificate
-		for _, path := range operands[1:] {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return usage(err)
-			}
-			more, err := gm.ParseCertificates(data)
-			if err != nil {
-				return usage(fmt.Errorf("%s: %w", path, err))
-			}
-			certs = append(certs, more...)
+		more, err := gm.ParseCertificates(data)
+		if err != nil {
+			return usage(fmt.Errorf("%s: %w", path, err))
 		}
+		certs = append(certs, more...)
+	}
+	return withKeystore(ctx, e, *cfg, "certificate", string(name), func(ks keyService) error {
 		info, err := ks.Info(ctx, name)
 		if err != nil {
 			return keyError(err)
@@ -270,11 +291,11 @@ func keysInstall(ctx context.Context, e env, args []string) error {
 func keysAct(ctx context.Context, e env, args []string, action, change string, f func(keyService, keys.Name) (keys.Info, error)) error {
 	fs := newFlags("keys " + action)
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
-	return withKeystore(ctx, e, fs, cfg, args, 1, "NAME", change, func(ks keyService, operands []string) error {
-		name, err := keyName(operands[0])
-		if err != nil {
-			return err
-		}
+	name, err := nameOf(fs, args, "NAME")
+	if err != nil {
+		return err
+	}
+	return withKeystore(ctx, e, *cfg, change, string(name), func(ks keyService) error {
 		info, err := f(ks, name)
 		if err != nil {
 			return keyError(err)

@@ -31,7 +31,7 @@ func keysMigrate(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	return withKeystore(ctx, e, fs, from, []string{"-config", *from, "all"}, 1, "", "migrate", func(ks keyService, _ []string) (err error) {
+	return withKeystore(ctx, e, *from, "migrate", "all", func(ks keyService) (err error) {
 		next, err := openKeys(ctx, target.Keys, true, newLog(e.stderr))
 		if err != nil {
 			return err
