@@ -11,7 +11,8 @@ import (
 )
 
 // NewAdmin returns the handler of the operators' listener: /healthz (the
-// process lives), /readyz (calls can be served; 503 with a reason when not) and
+// process lives), /readyz (calls can be served; 503 with a reason when not, and
+// "degraded" with a reason when they are served all the same) and
 // /metrics (Prometheus text format). It never belongs on a network that
 // callers reach.
 func NewAdmin(g *Gateway) http.Handler {
@@ -22,6 +23,10 @@ func NewAdmin(g *Gateway) http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := g.Ready(); err != nil {
 			plain(w, http.StatusServiceUnavailable, err.Error()+"\n")
+			return
+		}
+		if why := g.Degraded(); why != "" {
+			plain(w, http.StatusOK, "degraded: "+why+"\n")
 			return
 		}
 		plain(w, http.StatusOK, "ready\n")
@@ -83,6 +88,10 @@ func (g *Gateway) writeMetrics(w io.Writer) {
 	if g.Ready() == nil {
 		ready = 1
 	}
+	degraded := 0
+	if g.Degraded() != "" {
+		degraded = 1
+	}
 	// A reader that went away shows at the next write; there is nobody to tell.
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 	p("# HELP sealgate_call_results_total Calls and refusals by outcome or problem code.\n# TYPE sealgate_call_results_total counter\n")
@@ -93,4 +102,5 @@ func (g *Gateway) writeMetrics(w io.Writer) {
 	p("# HELP sealgate_call_seconds Duration of calls.\n# TYPE sealgate_call_seconds summary\nsealgate_call_seconds_sum %.6f\nsealgate_call_seconds_count %d\n", float64(m.seconds.Load())/1e9, m.calls.Load())
 	p("# HELP sealgate_outcomes_lost_total Outcome records that could not be written.\n# TYPE sealgate_outcomes_lost_total counter\nsealgate_outcomes_lost_total %d\n", m.lost.Load())
 	p("# HELP sealgate_ready Whether calls can be served.\n# TYPE sealgate_ready gauge\nsealgate_ready %d\n", ready)
+	p("# HELP sealgate_degraded Whether calls are served under an older policy than the one configured.\n# TYPE sealgate_degraded gauge\nsealgate_degraded %d\n", degraded)
 }

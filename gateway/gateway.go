@@ -112,6 +112,8 @@ type Gateway struct {
 	plans   planCache
 	metrics metrics
 	closing atomic.Bool
+
+	degraded atomic.Pointer[string]
 }
 
 // New returns a gateway without a policy: until SetPolicy it refuses all calls.
@@ -146,6 +148,20 @@ func (g *Gateway) SetPolicy(d Decider) {
 		return
 	}
 	g.policy.Store(&d)
+}
+
+// SetDegraded says why calls are served though not as they should be, such as
+// under the policy before the one that was to be loaded; "" ends it. Readiness
+// tells it to operators and stays ready: an error in one file must not take
+// every gateway out of its load balancer.
+func (g *Gateway) SetDegraded(why string) { g.degraded.Store(&why) }
+
+// Degraded is what SetDegraded said last.
+func (g *Gateway) Degraded() string {
+	if why := g.degraded.Load(); why != nil {
+		return *why
+	}
+	return ""
 }
 
 // CountRefusal counts a refusal that happened before this handler was reached;

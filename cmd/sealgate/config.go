@@ -32,6 +32,9 @@ func configCheck(ctx context.Context, e env, args []string) error {
 	if _, err := loadParts(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
+	if err := checkBundle(ctx, c); err != nil {
+		return err
+	}
 	fmt.Fprintf(e.stdout, "%s: 正确 ok\n", *path)
 	return nil
 }

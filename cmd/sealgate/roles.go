@@ -43,6 +43,7 @@ type roles struct {
 	log       *slog.Logger
 	gateway   *gateway.Gateway
 	catalogue *catalog.Holder
+	inForce   string // revision of the policy bundle; "": none, or no bundle is configured
 	servers   []*httpserve.Server
 	open      listeners // those that are open already
 	failed    chan error
@@ -110,7 +111,11 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 	if err != nil {
 		return usage(err)
 	}
-	r.gateway.SetPolicy(s.policy)
+	if c.Policy.Bundle != "" {
+		r.loadBundle(ctx)
+	} else {
+		r.gateway.SetPolicy(s.policy)
+	}
 	l := c.Limits
 	return r.serve("gateway", c.Listen, c.TLS, httpserve.Config{
 		HeaderBytes: int(l.HeaderBytes), BodyBytes: int64(l.BodyBytes),
@@ -307,8 +312,8 @@ func tlsConfig(c *config.TLS) (*tls.Config, error) {
 	return t, nil
 }
 
-// wait serves until ctx ends or a listener fails. SIGHUP reads the catalogue
-// again; a catalogue with a fault is reported and the old one stays.
+// wait serves until ctx ends or a listener fails. SIGHUP reads the catalogue and
+// the policy bundle again; one with a fault is reported and the old one stays.
 func (r *roles) wait(ctx context.Context) error {
 	refusals := make(chan error, 1)
 	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
@@ -335,6 +340,9 @@ func (r *roles) wait(ctx context.Context) error {
 func (r *roles) reload(ctx context.Context) {
 	if r.catalogue == nil {
 		return
+	}
+	if r.site.config.Gateway.Policy.Bundle != "" {
+		r.loadBundle(ctx)
 	}
 	next, err := loadCatalogue(r.site.config)
 	if err != nil {

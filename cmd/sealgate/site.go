@@ -25,7 +25,7 @@ import (
 // that can be read and judged without starting anything.
 type parts struct {
 	catalogue *catalog.Snapshot // role gateway
-	policy    *engine.Engine    // role gateway
+	policy    *engine.Engine    // role gateway; nil when the rules come in a bundle
 	tokens    *server.Tokens    // role sealer
 	judge     seal.VerifierConfig
 }
@@ -38,14 +38,8 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 		if p.catalogue, err = loadCatalogue(c); err != nil {
 			return nil, err
 		}
-		modules := rego.Modules()
-		if g.Policy.Dir != "" {
-			if modules, err = readPolicy(g.Policy.Dir); err != nil {
-				return nil, usage(err)
-			}
-		}
-		if p.policy, err = engine.New(ctx, engine.Config{Modules: modules, Log: log}); err != nil {
-			return nil, invalid(err)
+		if p.policy, err = loadPolicy(ctx, c, log); err != nil {
+			return nil, err
 		}
 	}
 	if s := c.Sealer; s != nil {
@@ -57,6 +51,28 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 		return nil, err
 	}
 	return p, nil
+}
+
+// loadPolicy compiles the shipped rules or those of a folder. A bundle is loaded
+// by the gateway itself, for it goes into force only with a record; then there
+// is nothing yet, and only who may sign it is read.
+func loadPolicy(ctx context.Context, c *config.File, log *slog.Logger) (*engine.Engine, error) {
+	g := c.Gateway
+	if g.Policy.Bundle != "" {
+		_, err := officers(c)
+		return nil, err
+	}
+	modules, err := rego.Modules(), error(nil)
+	if g.Policy.Dir != "" {
+		if modules, err = readPolicy(g.Policy.Dir); err != nil {
+			return nil, usage(err)
+		}
+	}
+	e, err := engine.New(ctx, engine.Config{Modules: modules, Log: log})
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return e, nil
 }
 
 func loadCatalogue(c *config.File) (*catalog.Snapshot, error) {

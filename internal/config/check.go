@@ -40,9 +40,7 @@ func (f *File) Check(at time.Time) []*Error {
 			}
 		}
 		c.need(g.Catalogue, "gateway", "catalogue")
-		if g.Policy.Shipped == (g.Policy.Dir != "") {
-			c.fail("want exactly one of shipped: true and dir", "gateway", "policy")
-		}
+		c.policy(g.Policy)
 		c.secret(g.Secrets.Pseudonym, "gateway", "secrets", "pseudonym")
 		c.secret(g.Secrets.SubjectIndex, "gateway", "secrets", "subject_index")
 		c.limits(g.Limits)
@@ -70,6 +68,21 @@ func (f *File) Check(at time.Time) []*Error {
 	c.keys()
 	c.files()
 	return c.errs
+}
+
+func (c *checker) policy(p Policy) {
+	n := 0
+	for _, set := range []bool{p.Shipped, p.Dir != "", p.Bundle != ""} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		c.fail("want exactly one of shipped: true, dir and bundle", "gateway", "policy")
+	}
+	if (p.Bundle != "") != (len(p.Officers) > 0) {
+		c.fail("bundle and officers come together", "gateway", "policy")
+	}
 }
 
 func (c *checker) tsa(t *TSA) {

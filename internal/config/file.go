@@ -93,12 +93,20 @@ type TLS struct {
 	ClientCA string `yaml:"client_ca"`
 }
 
-// Policy is where the rules come from: the shipped ones or a folder.
+// Policy is where the rules come from. Exactly one of Shipped, Dir and Bundle is
+// set.
 type Policy struct {
 	// Shipped uses the rules inside the program.
 	Shipped bool `yaml:"shipped"`
-	// Dir is a folder of .rego files. Exactly one of the two is set.
+	// Dir is a folder of .rego files, for trials: nobody has signed them.
 	Dir string `yaml:"dir"`
+	// Bundle is a policy bundle (.sgb) that two officers signed. When it is not
+	// there or does not hold, every call is denied.
+	Bundle string `yaml:"bundle"`
+	// Officers names files or folders of certificates: those of the policy
+	// officers, or of an authority that certifies nobody else. They come with
+	// Bundle; anchors of trust do not vouch for officers.
+	Officers []string `yaml:"officers"`
 }
 
 // Secrets are references to symmetric keys.
@@ -273,7 +281,7 @@ func (f *File) Has(role Role) bool {
 type pathField struct {
 	path   *string
 	where  []any
-	folder bool // a folder that may be made, not a file that must exist
+	folder bool // made by Sealgate when it is not there, not a file that must exist
 }
 
 // paths lists every path of the file with its place in the document.
@@ -290,7 +298,11 @@ func (f *File) paths() []pathField {
 	}
 	if g := f.Gateway; g != nil {
 		tls(g.TLS, "gateway")
-		out = append(out, pathField{&g.Catalogue, []any{"gateway", "catalogue"}, false}, pathField{&g.Policy.Dir, []any{"gateway", "policy", "dir"}, false})
+		out = append(out, pathField{&g.Catalogue, []any{"gateway", "catalogue"}, false}, pathField{&g.Policy.Dir, []any{"gateway", "policy", "dir"}, false},
+			pathField{&g.Policy.Bundle, []any{"gateway", "policy", "bundle"}, true})
+		for i := range g.Policy.Officers {
+			out = append(out, pathField{&g.Policy.Officers[i], []any{"gateway", "policy", "officers", i}, false})
+		}
 	}
 	if s := f.Sealer; s != nil {
 		tls(s.TLS, "sealer")
