@@ -24,6 +24,7 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		{"POST", "sealgate/keys/seal-a/csr"}, {"POST", "sealgate/keys/seal-a/certificate"},
 		{"POST", "sealgate/sign/tbs/seal-a"}, {"POST", "sealgate/sign/tbs/other"}, {"POST", "sealgate/sign/sealinfo/maker-a"}, {"POST", "sealgate/sign/sealinfo/seal-a"},
 		{"POST", "sealgate/sign/statuslist/licence-a"}, {"POST", "sealgate/sign/checkpoint/ledger-sealer"}, {"POST", "sealgate/sign/checkpoint/ledger-gateway"},
+		{"POST", "sealgate/sign/checkpoint/ledger-keyadmin"}, {"POST", "sealgate/sign/checkpoint/ledger-destroyer"}, {"POST", "sealgate/sign/checkpoint/ledger-ceremony"},
 		{"POST", "sealgate/sign/bundle/officer-a"}, {"POST", "sealgate/sign/bundle/officer-b"}, {"POST", "sealgate/sign/tst/tsa-a"}, {"POST", "sealgate/sign/x509/ca-a"}, {"POST", "sealgate/sign/x509/root"},
 		{"PATCH", "sealgate/sign/tbs/seal-a"}, {"PATCH", "sealgate/sign/checkpoint/ledger-gateway"}, {"PATCH", "sealgate/keys/seal-a"},
 		{"GET", "secret/data/sealgate/gateway/rs"}, {"GET", "secret/data/sealgate/sealer/x"}, {"GET", "secret/data/other"}, {"GET", "secret/metadata/sealgate/gateway/rs"},
@@ -47,10 +48,12 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		"ca":             "GET sealgate/keys/ca-a,POST sealgate/sign/x509/ca-a",
 		"policy-officer": "GET sealgate/keys/officer-a,POST sealgate/sign/bundle/officer-a",
 		"keyadmin": allKeys + ",POST sealgate/keys/seal-a,POST sealgate/keys/seal-a/rotate,POST sealgate/keys/seal-a/disable," +
-			"POST sealgate/keys/seal-a/csr,POST sealgate/keys/seal-a/certificate",
+			"POST sealgate/keys/seal-a/csr,POST sealgate/keys/seal-a/certificate,POST sealgate/sign/checkpoint/ledger-keyadmin",
+		"ceremony": allKeys + ",POST sealgate/keys/seal-a,POST sealgate/keys/seal-a/csr,POST sealgate/keys/seal-a/certificate," +
+			"POST sealgate/sign/x509/ca-a,POST sealgate/sign/x509/root,POST sealgate/sign/checkpoint/ledger-ceremony",
 		"secretadmin": "POST secret/data/sealgate/gateway/rs,DELETE secret/data/sealgate/gateway/rs,POST secret/destroy/sealgate/gateway/rs,POST secret/delete/sealgate/gateway/rs," +
 			"GET secret/metadata/sealgate/gateway/rs,LIST secret/metadata/sealgate/gateway/",
-		"destroyer": allKeys + ",POST sealgate/keys/seal-a/destroy",
+		"destroyer": allKeys + ",POST sealgate/keys/seal-a/destroy,POST sealgate/sign/checkpoint/ledger-destroyer",
 		"auditor":   allKeys + ",GET sys/audit",
 		"operator":  "GET sys/storage/raft/snapshot,GET sys/storage/raft/configuration",
 	} {
