@@ -25,6 +25,7 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		{"POST", "sealgate/sign/tbs/seal-a"}, {"POST", "sealgate/sign/tbs/other"}, {"POST", "sealgate/sign/sealinfo/maker-a"}, {"POST", "sealgate/sign/sealinfo/seal-a"},
 		{"POST", "sealgate/sign/statuslist/licence-a"}, {"POST", "sealgate/sign/checkpoint/ledger-sealer"}, {"POST", "sealgate/sign/checkpoint/ledger-gateway"},
 		{"POST", "sealgate/sign/checkpoint/ledger-keyadmin"}, {"POST", "sealgate/sign/checkpoint/ledger-destroyer"}, {"POST", "sealgate/sign/checkpoint/ledger-ceremony"},
+		{"POST", "sealgate/sign/checkpoint/ledger-maker"}, {"POST", "sealgate/sign/checkpoint/ledger-tsa"}, {"GET", "sealgate/keys/ledger-maker"}, {"GET", "sealgate/keys/ledger-tsa"},
 		{"POST", "sealgate/sign/bundle/officer-a"}, {"POST", "sealgate/sign/bundle/officer-b"}, {"POST", "sealgate/sign/tst/tsa-a"}, {"POST", "sealgate/sign/x509/ca-a"}, {"POST", "sealgate/sign/x509/root"},
 		{"PATCH", "sealgate/sign/tbs/seal-a"}, {"PATCH", "sealgate/sign/checkpoint/ledger-gateway"}, {"PATCH", "sealgate/keys/seal-a"},
 		{"GET", "secret/data/sealgate/gateway/rs"}, {"GET", "secret/data/sealgate/sealer/x"}, {"GET", "secret/data/other"}, {"GET", "secret/metadata/sealgate/gateway/rs"},
@@ -38,13 +39,14 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 	mountKV(t, v)
 	self := "GET auth/token/lookup-self,POST auth/token/renew-self"
 	allKeys := "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-gateway,GET sealgate/keys/ledger-sealer,GET sealgate/keys/ca-a,GET sealgate/keys/maker-a," +
-		"GET sealgate/keys/tsa-a,GET sealgate/keys/licence-a,GET sealgate/keys/officer-a,GET sealgate/keys/officer-b,LIST sealgate/keys/"
+		"GET sealgate/keys/tsa-a,GET sealgate/keys/licence-a,GET sealgate/keys/officer-a,GET sealgate/keys/officer-b," +
+		"GET sealgate/keys/ledger-maker,GET sealgate/keys/ledger-tsa,LIST sealgate/keys/"
 	for policy, allowed := range map[string]string{
 		"sealer":         "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-sealer,POST sealgate/sign/tbs/seal-a,PATCH sealgate/sign/tbs/seal-a,POST sealgate/sign/checkpoint/ledger-sealer",
 		"gateway":        "GET secret/data/sealgate/gateway/rs,GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway,PATCH sealgate/sign/checkpoint/ledger-gateway",
-		"maker":          "GET sealgate/keys/maker-a,POST sealgate/sign/sealinfo/maker-a",
+		"maker":          "GET sealgate/keys/maker-a,GET sealgate/keys/seal-a,GET sealgate/keys/ledger-maker,POST sealgate/sign/sealinfo/maker-a,POST sealgate/sign/checkpoint/ledger-maker",
 		"licensing":      "GET sealgate/keys/licence-a,POST sealgate/sign/statuslist/licence-a",
-		"tsa":            "GET sealgate/keys/tsa-a,POST sealgate/sign/tst/tsa-a",
+		"tsa":            "GET sealgate/keys/tsa-a,GET sealgate/keys/ledger-tsa,POST sealgate/sign/tst/tsa-a,POST sealgate/sign/checkpoint/ledger-tsa",
 		"ca":             "GET sealgate/keys/ca-a,POST sealgate/sign/x509/ca-a",
 		"policy-officer": "GET sealgate/keys/officer-a,POST sealgate/sign/bundle/officer-a",
 		"keyadmin": allKeys + ",POST sealgate/keys/seal-a,POST sealgate/keys/seal-a/rotate,POST sealgate/keys/seal-a/disable," +
