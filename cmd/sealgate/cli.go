@@ -43,6 +43,7 @@ func commands() []command {
 		{"call", "call [-config FILE] [-purpose … -item … -biz … -org … -operator …] [-data FILE] METHOD URL", "以业务系统身份签名并调用接口", "sign and send a call as a department system", runCall},
 		{"keys", "keys create|list|csr|install-cert|rotate|disable|destroy|ceremony|migrate -config FILE …", "管理密钥", "manage keys", runKeys},
 		{"seals", "seals make|list -config FILE …", "制作与查看印章", "make and list seals", runSeals},
+		{"policy", "policy check|build|sign|approve|activate|show …", "制作、签署与启用策略包", "build, sign and activate policy bundles", runPolicy},
 		{"audit", "audit verify|query|prove|head -dir DIR …", "核验与查询审计账本", "verify and query the ledger", runAudit},
 		{"config", "config check -config FILE", "检查配置文件", "check a configuration file", runConfig},
 		{"version", "version [-json]", "显示版本", "show the version", runVersion},

@@ -172,6 +172,16 @@ func (b *Bundle) Of(act policy.Act) *Signature {
 	return nil
 }
 
+// Content returns one file of the bundle.
+func (b *Bundle) Content(path string) ([]byte, bool) {
+	for i, f := range b.Manifest.Files {
+		if f.Path == path {
+			return bytes.Clone(b.contents[i]), true
+		}
+	}
+	return nil, false
+}
+
 // Rules returns the rule files by path, and the tables of data.json, which may
 // be none. The error is ErrFormat.
 func (b *Bundle) Rules() (modules map[string]string, data map[string]any, err error) {

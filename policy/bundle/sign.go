@@ -28,7 +28,7 @@ func (b *Bundle) Sign(ctx context.Context, act policy.Act, signer Signer, certs 
 		return nil, refuse(ErrOfficer, "no certificate")
 	}
 	if n := len(b.Signatures); n == len(policy.Acts()) || policy.Acts()[n] != act {
-		return nil, refuse(ErrUnsigned, "it has %d signatures: want a release, then an approval", n)
+		return nil, refuse(ErrUnsigned, "want a release, then an approval, and it has %d of them", n)
 	}
 	s := Signature{Act: act, At: at.UTC().Truncate(time.Second), Officer: certs[0].Subject.CommonName, Certificates: certs}
 	text, err := b.statement(s)
