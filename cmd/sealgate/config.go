@@ -35,6 +35,10 @@ func configCheck(ctx context.Context, e env, args []string) error {
 	if err := checkBundle(ctx, c); err != nil {
 		return err
 	}
+	if len(c.Roles) == 0 {
+		fmt.Fprintf(e.stdout, "%s: 正确，没有角色：仅供管理密钥 ok, no roles: for managing keys only\n", *path)
+		return nil
+	}
 	fmt.Fprintf(e.stdout, "%s: 正确 ok\n", *path)
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // runKeys manages the keys of the store that a configuration names.
 func runKeys(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "keys", args,
-		action{"create", keysCreate}, action{"list", keysList}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
+		action{"create", keysCreate}, action{"list", keysList}, action{"public", keysPublic}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
 		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate})
 }
 

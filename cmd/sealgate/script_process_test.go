@@ -157,7 +157,7 @@ func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
 func cmdEnd(ts *testscript.TestScript, _ bool, args []string) {
 	p := running(ts, args[0])
 	ts.Check(p.stop(signalOf(ts, args[1]), 0))
-	if complaint := manners(1, p.text(), "", secretsOf(ts.MkAbs("demo"))); complaint != "" {
+	if complaint := manners(1, p.text(), "", secretsOf(ts)); complaint != "" {
 		ts.Fatalf("%s: %s", args[0], complaint)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,8 +35,8 @@ func TestCorpusScripts(t *testing.T) {
 	runScripts(t, testscript.Params{Dir: "testdata/corpus"}, func(env *testscript.Env) { env.Setenv("CORPUS", corpus) })
 }
 
-// runScripts runs the scripts that p names, with the commands of this package
-// and whatever setup adds to their environment.
+// runScripts runs the scripts that p names, with the commands of this package,
+// those of p, and whatever setup adds to their environment.
 func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) {
 	prepared := &preparedDemo{folder: filepath.Join(t.TempDir(), "demo")}
 	p.RequireExplicitExec, p.RequireUniqueNames, p.Deadline = true, true, time.Now().Add(2*patience)
@@ -46,12 +47,14 @@ func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) 
 		}
 		return nil
 	}
-	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
 		"newdemo": prepared.cmd, "cheapen": cmdCheapen, "addresses": cmdAddresses,
 		"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
 		"jsonlines": cmdJSONLines, "fetch": cmdFetch, "revision": cmdRevision,
 	}
+	maps.Copy(commands, p.Cmds)
+	p.Cmds = commands
 	testscript.Run(t, p)
 }
 
@@ -80,7 +83,7 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%v: exit %d, want %d", args[1:], got, want)
 	}
 	stdout, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
-	if complaint := manners(got, stdout, stderr, secretsOf(ts.MkAbs("demo"))); complaint != "" {
+	if complaint := manners(got, stdout, stderr, secretsOf(ts)); complaint != "" {
 		ts.Fatalf("%v: %s", args[1:], complaint)
 	}
 }
@@ -123,11 +126,17 @@ func manners(code int, stdout, stderr string, secrets []string) string {
 	return ""
 }
 
-// secretsOf returns what lies in a demo's folder and must never be printed.
-func secretsOf(demo string) []string {
+// secretsOf returns what lies in a demo's folder, or in the script's own under
+// the names of tokens and secrets, and must never be printed.
+func secretsOf(ts *testscript.TestScript) []string {
 	var out []string
-	files, _ := filepath.Glob(filepath.Join(demo, "callers", "*"))
-	for _, f := range append(files, filepath.Join(demo, "unlock"), filepath.Join(demo, "tokens"), filepath.Join(demo, "tls", "server.key")) {
+	demo := ts.MkAbs("demo")
+	files := []string{filepath.Join(demo, "unlock"), filepath.Join(demo, "tokens"), filepath.Join(demo, "tls", "server.key")}
+	for _, pattern := range []string{filepath.Join(demo, "callers", "*"), ts.MkAbs("*.token"), ts.MkAbs("*.secret")} {
+		found, _ := filepath.Glob(pattern)
+		files = append(files, found...)
+	}
+	for _, f := range files {
 		if strings.HasSuffix(f, ".pub") || strings.HasSuffix(f, ".yaml") {
 			continue
 		}

@@ -214,6 +214,9 @@ func sealsList(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := needState(c); err != nil {
+		return err
+	}
 	st, err := store.Open(ctx, c.State.SQLite)
 	if err != nil {
 		return undecided(err, "服务正在运行时用其接口 GET /api/v1/seals while the service runs ask its API")

@@ -28,6 +28,9 @@ func runServe(ctx context.Context, e env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(c.Roles) == 0 {
+		return usage(errors.New("配置没有角色，没有可运行的服务 the configuration names no roles: there is nothing to serve"), "roles: [gateway] …")
+	}
 	err = serve(ctx, e, c)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // told to stop while it started: that is a clean stop too

@@ -153,8 +153,20 @@ type site struct {
 	store    *store.Store
 }
 
+// needState refuses a configuration that only manages keys where seals, nonces
+// or uses are needed.
+func needState(c *config.File) error {
+	if c.State.SQLite == "" {
+		return usage(errors.New("配置缺少 the configuration has no state.sqlite"), "state: {sqlite: state.db}")
+	}
+	return nil
+}
+
 // openSite opens everything for writing; close gives it back.
 func openSite(ctx context.Context, c *config.File, log *slog.Logger) (_ *site, err error) {
+	if err := needState(c); err != nil {
+		return nil, err
+	}
 	s := &site{config: c, log: log}
 	defer func() {
 		if err != nil {

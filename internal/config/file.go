@@ -11,7 +11,8 @@ import (
 // "vault:MOUNT/PATH#FIELD".
 type File struct {
 	// Roles this process runs: gateway, sealer, tsa. In production each role is a
-	// process of its own with its own user.
+	// process of its own with its own user. A file without roles serves nothing:
+	// it is a person's, for the commands that manage keys.
 	Roles []Role `yaml:"roles"`
 	// Node is this process's name in audit records, unique among all nodes.
 	Node string `yaml:"node"`

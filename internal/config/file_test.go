@@ -64,6 +64,16 @@ func TestLoadResolvesPathsAgainstTheFile(t *testing.T) {
 	}
 }
 
+func TestAFileWithoutRolesNeedsNoServicesAndNoState(t *testing.T) {
+	f, err := Load(writeConfig(t, "node: keyadmin-1\naudit: {dir: audit}\nkeys: {dir: keys, unlock: {file: secret}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := f.Check(time.Now()); len(errs) != 0 {
+		t.Errorf("%v", errs)
+	}
+}
+
 func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		{"unknown role", "[gateway, sealer]", "[gateway, sealre]", `:1:18: roles.1: want gateway, sealer or tsa (nearest: "sealer")`},
