@@ -155,9 +155,9 @@ func TestLedgerGoesOnWithoutItsSignerForAnHourAndThenRefuses(t *testing.T) {
 	s.breakWith(errors.New("vault is sealed"))
 	_, err = l.Append(context.Background(), testRecord(1))
 	must(t, err)
-	waitFor(t, "the alarm", func() bool { return l.Err() != nil })
-	if errors.Is(l.Err(), ErrUnsigned) {
-		t.Errorf("too early: %v", l.Err())
+	waitFor(t, "the alarm", func() bool { return l.Unsigned() != nil })
+	if err := l.Err(); err != nil {
+		t.Errorf("too early: %v", err)
 	}
 	now.Add(int64(MaxUnsigned))
 	_, err = l.Append(context.Background(), testRecord(2))

@@ -215,18 +215,22 @@ func (l *Ledger) Head() Head {
 }
 
 // Err says why Append would refuse now for a reason that lasts: the storage
-// failed (ErrStore), or the signer is away too long (ErrUnsigned). While
-// signing fails and the time is not yet up it returns the signer's error, which
-// Append does not mind. It is nil when all is well. For readiness and alarms.
+// failed (ErrStore), or the signer is away too long (ErrUnsigned). It is nil
+// when records are taken. For readiness.
 func (l *Ledger) Err() error {
 	if err := l.broken.Load(); err != nil {
 		return *err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.head.overdue(l.Now(), nil); err != nil {
-		return err
-	}
+	return l.head.overdue(l.Now(), nil)
+}
+
+// Unsigned is the signer's error when the newest checkpoint could not be
+// signed. Append does not mind until MaxUnsigned is up. For alarms.
+func (l *Ledger) Unsigned() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.head.err
 }
 

@@ -20,7 +20,7 @@ func TestSignerThatPanicsIsASignerThatIsAway(t *testing.T) {
 	if _, err := l.Append(context.Background(), testRecord(1)); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the signer's error", func() bool { return l.Err() != nil })
+	waitFor(t, "the signer's error", func() bool { return l.Unsigned() != nil })
 	if _, err := l.Append(context.Background(), testRecord(2)); err != nil {
 		t.Fatal(err)
 	}

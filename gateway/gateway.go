@@ -35,6 +35,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -56,11 +57,12 @@ type Decider interface {
 }
 
 // Ledger records calls. Append returns nil only when the record is durable;
-// Err is why it would refuse now for a reason that lasts. *audit.Ledger
-// satisfies it.
+// Err is why it would refuse now for a reason that lasts, Unsigned why it soon
+// may. *audit.Ledger satisfies it.
 type Ledger interface {
 	Append(ctx context.Context, r audit.Record) (audit.Receipt, error)
 	Err() error
+	Unsigned() error
 }
 
 // Refusals counts refusals of callers that were not identified.
@@ -156,10 +158,14 @@ func (g *Gateway) SetPolicy(d Decider) {
 // every gateway out of its load balancer.
 func (g *Gateway) SetDegraded(why string) { g.degraded.Store(&why) }
 
-// Degraded is what SetDegraded said last.
+// Degraded is what SetDegraded said last, or that the ledger's heads are not
+// signed now: the key service is away, and calls stop when that lasts.
 func (g *Gateway) Degraded() string {
-	if why := g.degraded.Load(); why != nil {
+	if why := g.degraded.Load(); why != nil && *why != "" {
 		return *why
+	}
+	if g.cfg.Ledger.Unsigned() != nil {
+		return fmt.Sprintf("the heads of the audit ledger cannot be signed; calls stop when that lasts %v", audit.MaxUnsigned)
 	}
 	return ""
 }

@@ -718,11 +718,30 @@ func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, text)
 		}
 	}
+	w.gw.SetDegraded("an older policy")
+	_, text = get("/metrics")
+	if code, body := get("/readyz"); code != 200 || body != "degraded: an older policy\n" || !strings.Contains(text, "sealgate_degraded 1\n") {
+		t.Errorf("readyz of a degraded gateway: %d %s", code, body)
+	}
+	w.gw.SetDegraded("")
+	if _, body := get("/readyz"); body != "ready\n" {
+		t.Errorf("readyz after that: %s", body)
+	}
 	w.gw.cfg.Depends = func(context.Context) error { return errors.New("the state store does not answer") }
 	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "state store") {
 		t.Errorf("readyz without the store of nonces: %d %s", code, body)
 	}
 	w.gw.cfg.Depends = nil
+	// Vault is away: calls are served, for as long as the ledger takes records.
+	w.ledger.unsigned = errors.New("vault-1.example is sealed")
+	if code, body := get("/readyz"); code != 200 || !strings.HasPrefix(body, "degraded: ") || strings.Contains(body, "vault-1") {
+		t.Errorf("readyz while heads are not signed: %d %s", code, body)
+	}
+	w.ledger.refuses = audit.ErrUnsigned
+	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "ledger") {
+		t.Errorf("readyz when the ledger refuses: %d %s", code, body)
+	}
+	w.ledger.unsigned, w.ledger.refuses = nil, nil
 	w.gw.SetPolicy(nil)
 	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "policy") {
 		t.Errorf("readyz without a policy: %d %s", code, body)

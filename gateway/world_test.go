@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -92,7 +93,12 @@ type failingLedger struct {
 	*audit.Ledger
 	mu   sync.Mutex
 	fail func(r audit.Record) error
+
+	refuses, unsigned error // Err, Unsigned
 }
+
+func (f *failingLedger) Err() error      { return errors.Join(f.Ledger.Err(), f.refuses) }
+func (f *failingLedger) Unsigned() error { return f.unsigned }
 
 func (f *failingLedger) Append(ctx context.Context, r audit.Record) (audit.Receipt, error) {
 	f.mu.Lock()

@@ -75,14 +75,14 @@ func keysCeremony(ctx context.Context, e env, args []string) error {
 }
 
 func confirm(e env, in *bufio.Reader, person, digest string) error {
-	fmt.Fprintf(e.stderr, "%s: 请输入您审阅的计划摘要的前 %d 位 type the first %d digits of the digest of the plan that you reviewed: ", oneLine(person), confirmDigits, confirmDigits)
+	fmt.Fprintf(e.stderr, "%s: 请输入您审阅的计划摘要的前 %d 位 type the first %d digits of the digest of the plan that you reviewed:\n", oneLine(person), confirmDigits, confirmDigits)
 	line, err := in.ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	typed := strings.ToLower(strings.TrimSpace(line))
 	if len(typed) < confirmDigits || !strings.HasPrefix(digest, typed) {
-		return fmt.Errorf("%s 没有确认这份计划 did not confirm this plan", person)
+		return errors.New("没有确认这份计划 did not confirm this plan")
 	}
 	return nil
 }

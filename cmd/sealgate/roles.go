@@ -247,6 +247,10 @@ func (r *roles) admin() http.Handler {
 			answer(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
+		if r.site.ledger.Unsigned() != nil {
+			answer(w, http.StatusOK, "degraded: the heads of the ledger cannot be signed")
+			return
+		}
 		answer(w, http.StatusOK, "ready")
 	})
 	return mux

@@ -59,8 +59,9 @@ func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) 
 }
 
 // stderrLine is what may stand on stderr: one line for an error, hints, the
-// problem document of a refused call, log lines, the banner of software keys.
-var stderrLine = regexp.MustCompile(`^(sealgate( [a-z]+)?: .+|hint: .+|\{"type":"urn:sealgate:.+\}|time=.+|软件密钥.*|Software keys.*|已停止 stopped)$`)
+// problem document of a refused call, log lines, the banner of software keys,
+// what the persons of a ceremony are asked.
+var stderrLine = regexp.MustCompile(`^(sealgate( [a-z]+)?: .+|hint: .+|\{"type":"urn:sealgate:.+\}|time=.+|软件密钥.*|Software keys.*|已停止 stopped|.+: 请输入.+:)$`)
 
 // exits CODE sealgate ARG...: runs the program, wants that exit code, and
 // checks what every run promises: errors in one line each, in both languages,

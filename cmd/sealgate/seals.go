@@ -64,6 +64,9 @@ func (n newSeal) make(ctx context.Context, s *site, makers keyService) (*store.S
 	}
 	esl, err := seal.Make(ctx, seal.MakeSpec{ID: n.id, Name: n.title, Kind: seal.Organisation, Created: n.from, NotBefore: n.from, NotAfter: n.till,
 		Signers: []*gm.Certificate{signer.Certificate()}, Maker: maker.Certificate(), Picture: n.picture, Width: int64(n.width), Height: int64(n.height)}, maker)
+	if _, ok := errors.AsType[*keys.Error](err); ok {
+		return nil, keyError(err)
+	}
 	if err != nil {
 		return nil, no(err)
 	}
