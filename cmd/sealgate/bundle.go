@@ -37,13 +37,11 @@ func officers(c *config.File) (*trust.Anchors, error) {
 	return anchors.WithRevocation(source), nil
 }
 
-// activator judges policy bundles as the configuration's files say now.
+// activator judges policy bundles as the configuration's files say now. When
+// these cannot be read it comes with the error, and believes no officer.
 func activator(c *config.File, state bundle.State, ledger bundle.Ledger, log *slog.Logger) (*bundle.Activator[*engine.Engine], error) {
 	anchors, err := officers(c)
-	if err != nil {
-		return nil, err
-	}
-	return &bundle.Activator[*engine.Engine]{Officers: anchors, State: state, Ledger: ledger, Compile: compiler(log), Node: c.Node, Now: time.Now}, nil
+	return &bundle.Activator[*engine.Engine]{Officers: anchors, State: state, Ledger: ledger, Compile: compiler(log), Node: c.Node, Now: time.Now}, err
 }
 
 // loadBundle puts the configured policy bundle into force, at the start and at
@@ -53,7 +51,10 @@ func activator(c *config.File, state bundle.State, ledger bundle.Ledger, log *sl
 func (r *roles) loadBundle(ctx context.Context) {
 	path := r.site.config.Gateway.Policy.Bundle
 	a, err := activator(r.site.config, r.site.store, r.site.ledger, r.log)
-	if err == nil && r.inForce != "" {
+	if err != nil { // it refuses all bundles, and that is recorded
+		r.log.Error("policy officers cannot be read", "error", err.Error())
+	}
+	if r.inForce != "" {
 		if file, err := bundle.Read(path); err == nil {
 			if c, err := a.Check(ctx, file); err == nil && c.Rules.Revision() == r.inForce {
 				r.gateway.SetDegraded("")
@@ -61,11 +62,7 @@ func (r *roles) loadBundle(ctx context.Context) {
 			}
 		}
 	}
-	var c *bundle.Checked[*engine.Engine]
-	if err == nil {
-		c, err = a.ActivateFile(ctx, path)
-	}
-	switch {
+	switch c, err := a.ActivateFile(ctx, path); {
 	case err == nil:
 		m := c.Bundle.Manifest
 		r.gateway.SetPolicy(c.Rules)

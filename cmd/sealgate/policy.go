@@ -194,10 +194,6 @@ func policySign(ctx context.Context, e env, args []string) error {
 	return officerSigns(ctx, e, fs, args, policy.Release)
 }
 
-// revisionDigits is how much of the revision an approver says: enough that
-// nobody can make another bundle of the same beginning.
-const revisionDigits = 32
-
 func policyApprove(ctx context.Context, e env, args []string) error {
 	fs := newFlags("policy approve")
 	return officerSigns(ctx, e, fs, args, policy.Approve)
@@ -212,7 +208,7 @@ func officerSigns(ctx context.Context, e env, fs *flag.FlagSet, args []string, a
 	out := fs.String("o", "", "`FILE` 输出文件 output file; the same file when left out")
 	var revision *string
 	if act == policy.Approve {
-		revision = fs.String("revision", "", "`HEX` 审阅过的修订号 the revision that you have read, at least its first 32 digits")
+		revision = fs.String("revision", "", "`HEX` 审阅过的修订号 the revision that you have read")
 	}
 	path, err := one(fs, args, "FILE.sgb")
 	if err != nil {
@@ -224,8 +220,8 @@ func officerSigns(ctx context.Context, e env, fs *flag.FlagSet, args []string, a
 	switch {
 	case *key == "":
 		return usage(errors.New("缺少 missing -key KEY"))
-	case revision != nil && len(*revision) < revisionDigits:
-		return usage(fmt.Errorf("-revision: 至少 want at least %d 位 digits", revisionDigits), "sealgate policy show "+path)
+	case revision != nil && len(*revision) != 2*gm.DigestSize:
+		return usage(fmt.Errorf("-revision: 应为 want %d 位 digits", 2*gm.DigestSize), "sealgate policy show "+path)
 	}
 	if err := writable(*out); err != nil {
 		return usage(err)
@@ -236,7 +232,7 @@ func officerSigns(ctx context.Context, e env, fs *flag.FlagSet, args []string, a
 	}
 	if have, err := b.Manifest.Revision(); err != nil {
 		return policyError(err)
-	} else if revision != nil && !strings.HasPrefix(have, strings.ToLower(*revision)) {
+	} else if revision != nil && !strings.EqualFold(have, *revision) {
 		return no(fmt.Errorf("这不是您审阅的策略包 this is not the bundle that you have read: %s", have))
 	}
 	if _, err := bundle.Try(ctx, b, compiler(slog.New(slog.DiscardHandler))); err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/x509/pkix"
 	"fmt"
+	"maps"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/internal/testenv"
 	"github.com/sealgate/sealgate/keys"
 	"github.com/sealgate/sealgate/keys/local"
@@ -37,14 +40,15 @@ func TestPolicyBundlesRunUnchangedOverBothKeyStores(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		root := certifyOfficers(t, stores["root"], stores)
+		public := certifyOfficers(t, stores["root"], stores)
 		for _, ks := range stores {
 			if err := ks.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		runScripts(t, script, func(env *testscript.Env) {
-			writeOffices(t, env.WorkDir, root, func(who string) string {
+			env.Setenv("NL", "\n")
+			writeOffices(t, env.WorkDir, public, func(who string) string {
 				return fmt.Sprintf("{dir: %s, unlock: {file: %s.pass}}", filepath.Join(dir, who), filepath.Join(dir, who))
 			})
 		})
@@ -56,7 +60,7 @@ func TestPolicyBundlesRunUnchangedOverBothKeyStores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		root := certifyOfficers(t, admin, map[string]keyService{"a": admin, "b": admin})
+		public := certifyOfficers(t, admin, map[string]keyService{"a": admin, "b": admin})
 		if err := admin.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +77,8 @@ func TestPolicyBundlesRunUnchangedOverBothKeyStores(t *testing.T) {
 			tokens[who] = testenv.SecretFile(t, made["client_token"].(string))
 		}
 		runScripts(t, script, func(env *testscript.Env) {
-			writeOffices(t, env.WorkDir, root, func(who string) string {
+			env.Setenv("NL", "\n")
+			writeOffices(t, env.WorkDir, public, func(who string) string {
 				return fmt.Sprintf("{vault: {addresses: [%q], token: %s}}", v.Addr, tokens[who])
 			})
 		})
@@ -81,8 +86,9 @@ func TestPolicyBundlesRunUnchangedOverBothKeyStores(t *testing.T) {
 }
 
 // certifyOfficers makes a root in one key store and the officers' keys in
-// theirs, and returns the root's certificate in PEM.
-func certifyOfficers(t *testing.T, authority keyService, stores map[string]keyService) []byte {
+// theirs, and returns the files that the root publishes: its certificate, a
+// revocation list without entries, and one that revokes officer b.
+func certifyOfficers(t *testing.T, authority keyService, stores map[string]keyService) map[string][]byte {
 	t.Helper()
 	ctx := t.Context()
 	from := time.Now().Truncate(time.Second)
@@ -93,31 +99,39 @@ func certifyOfficers(t *testing.T, authority keyService, stores map[string]keySe
 	if err != nil {
 		t.Fatal(err)
 	}
+	serials := map[string]*big.Int{}
 	for who, name := range officerNames {
 		key := keys.Name("officer-" + who)
 		if _, err := stores[who].Create(ctx, key, keys.Policy); err != nil {
 			t.Fatal(err)
 		}
 		subject := pkix.Name{CommonName: name, Organization: []string{"省大数据局"}}
-		if _, err := root.Enrol(ctx, stores[who].Key(key), stores[who], pki.Officer, subject, from, from.AddDate(2, 0, 0)); err != nil {
+		c, err := root.Enrol(ctx, stores[who].Key(key), stores[who], pki.Officer, subject, from, from.AddDate(2, 0, 0))
+		if err != nil {
 			t.Fatal(err)
 		}
+		serials[who] = c.Serial
 	}
-	return root.Certificate().PEM()
+	public := map[string][]byte{filepath.Join("officers", "root.pem"): root.Certificate().PEM()}
+	for i, revoked := range [][]gm.RevokedEntry{nil, {{Serial: serials["b"], At: from, Reason: 5}}} {
+		list, err := root.RevocationList(ctx, big.NewInt(int64(i+1)), from, from.AddDate(0, 0, 7), revoked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public[fmt.Sprintf("list-%d.crl", i+1)] = list.Raw
+	}
+	return public
 }
 
 // writeOffices writes the officers' configurations and whom the gateway trusts.
-func writeOffices(t *testing.T, dir string, root []byte, keys func(who string) string) {
+func writeOffices(t *testing.T, dir string, public map[string][]byte, keys func(who string) string) {
 	t.Helper()
-	files := map[string][]byte{filepath.Join("officers", "root.pem"): root, "tokens": []byte("office abcdefghijklmnopqrstuvwxyz012345\n")}
+	files := maps.Clone(public)
 	for who := range officerNames {
-		files[who+".yaml"] = fmt.Appendf(nil, `roles: [sealer]
-node: officer-%s
-sealer: {listen: "127.0.0.1:0", token_file: tokens}
+		files[who+".yaml"] = fmt.Appendf(nil, `node: officer-%s
 audit: {dir: audit-%s}
-state: {sqlite: state-%s/state.db}
 keys: %s
-`, who, who, who, keys(who))
+`, who, who, keys(who))
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "officers"), 0o700); err != nil {
 		t.Fatal(err)

@@ -47,7 +47,11 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 			return nil, usage(err)
 		}
 	}
-	if p.judge, err = judge(c.Trust, c.Revoked); err != nil {
+	revoked := c.Revoked
+	if len(c.Trust) == 0 && c.Gateway != nil && c.Gateway.Policy.Bundle != "" {
+		revoked = nil // it is about policy officers only
+	}
+	if p.judge, err = judge(c.Trust, revoked); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -37,7 +37,12 @@ func TryLock(path string) (*Lock, error) {
 }
 
 // Release gives the lock back. Releasing twice is an error of the second call.
-func (l *Lock) Release() error { return l.f.Close() }
+// It unlocks before it closes: a process that was being started in this moment
+// has the descriptor too until it executes its program, and would hold the lock.
+func (l *Lock) Release() error {
+	unlock := ignoringEINTR(func() error { return unix.Flock(int(l.f.Fd()), unix.LOCK_UN) })
+	return errors.Join(unlock, l.f.Close())
+}
 
 func ignoringEINTR(f func() error) error {
 	for {

@@ -99,6 +99,11 @@ func readFolder(dir string, found map[string][]byte) error {
 func Read(path string) ([]byte, error) { return readLimited(path, MaxFile) }
 
 func readLimited(path string, limit int64) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, refuse(ErrFormat, "%s is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

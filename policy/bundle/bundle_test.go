@@ -227,6 +227,17 @@ func (s *spying) Allows(ctx context.Context, in map[string]any) (bool, error) {
 	return s.Engine.Allows(ctx, in)
 }
 
+func TestFileOfAMillionEmptyPartsIsRefusedBeforeItIsDecoded(t *testing.T) {
+	file := []byte(`{"contents":[` + strings.Repeat(`"",`, 1_000_000) + `""],"manifest":{},"signatures":[],"v":1}`)
+	if n := testing.AllocsPerRun(1, func() {
+		if _, err := bundle.Open(file); !errors.Is(err, bundle.ErrFormat) || !strings.Contains(err.Error(), "more parts") {
+			t.Error(err)
+		}
+	}); n > 100 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	w := newWorld(f)
 	w.rules = f.TempDir()

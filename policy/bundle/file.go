@@ -14,6 +14,7 @@ import (
 const (
 	MaxFile         = 12 << 20 // bytes
 	maxCertificates = 8        // with one signature
+	maxCommas       = 4096     // a bundle has at most 256 contents, 3 for each file, and two signatures
 )
 
 // Bundle is a set of rules with what officers said about it. It is immutable.
@@ -56,6 +57,10 @@ type signatureJSON struct {
 func Open(data []byte) (*Bundle, error) {
 	if len(data) > MaxFile {
 		return nil, refuse(ErrFormat, "%d bytes, at most %d are allowed", len(data), MaxFile)
+	}
+	// Millions of empty members would take far more memory than they have bytes.
+	if bytes.Count(data, []byte(",")) > maxCommas {
+		return nil, refuse(ErrFormat, "more parts than a bundle has")
 	}
 	var j fileJSON
 	d := json.NewDecoder(bytes.NewReader(data))
