@@ -21,13 +21,16 @@ import (
 // Vault is a real HashiCorp Vault server with Raft storage on loopback, one
 // node, one unseal key. Each test has its own.
 type Vault struct {
-	Addr      string // http://127.0.0.1:port
+	Addr      string // http://127.0.0.1:port, or https with TLS
 	RootToken string
 	PluginDir string // executables that Vault may run as plugins
+	CAFile    string // PEM, with TLS only
 
 	unsealKey string
 	dir       string
 	binary    string
+	env       []string // besides the test's own
+	client    *http.Client
 	cmd       *exec.Cmd
 	log       *os.File
 }
@@ -37,6 +40,22 @@ type Vault struct {
 // there is none the test skips, or fails with CI=true.
 func StartVault(t testing.TB) *Vault {
 	t.Helper()
+	return startVault(t, nil)
+}
+
+func startVault(t testing.TB, c *VaultTLS) *Vault {
+	t.Helper()
+	v := newVault(t, "n1", filepath.Join(t.TempDir(), "plugins"), c)
+	v.Start(t)
+	v.initialise(t)
+	v.Unseal(t)
+	return v
+}
+
+// newVault writes the configuration of one node, to be started, and stops it
+// when the test ends.
+func newVault(t testing.TB, id, plugins string, c *VaultTLS) *Vault {
+	t.Helper()
 	binary := os.Getenv("SEALGATE_VAULT")
 	if binary == "" {
 		binary = filepath.Join(Root(t), "bin", "vault")
@@ -44,31 +63,36 @@ func StartVault(t testing.TB) *Vault {
 	if _, err := os.Stat(binary); err != nil {
 		Missing(t, "no Vault server at "+binary+" (make vault)")
 	}
-	v := &Vault{dir: t.TempDir(), binary: binary}
-	v.PluginDir = filepath.Join(v.dir, "plugins")
+	v := &Vault{dir: t.TempDir(), binary: binary, PluginDir: plugins, client: http.DefaultClient}
 	for _, d := range []string{v.PluginDir, filepath.Join(v.dir, "raft")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	api, cluster := freePort(t), freePort(t)
-	v.Addr = "http://" + api
+	scheme, listener := c.install(t, v)
+	v.Addr = scheme + "://" + api
+	// One second and not five until a node that is gone is missed.
 	config := fmt.Sprintf(`
-storage "raft" { path = %q  node_id = "n1" }
-listener "tcp" { address = %q  cluster_address = %q  tls_disable = true }
-api_addr = "http://%s"
+storage "raft" { path = %q  node_id = %q  performance_multiplier = 1 }
+listener "tcp" { address = %q  cluster_address = %q  %s }
+api_addr = %q
 cluster_addr = "https://%s"
 disable_mlock = true
 plugin_directory = %q
 raw_storage_endpoint = false
 log_level = "warn"
-`, filepath.Join(v.dir, "raft"), api, cluster, api, cluster, v.PluginDir)
+`, filepath.Join(v.dir, "raft"), id, api, cluster, listener, v.Addr, cluster, v.PluginDir)
 	if err := os.WriteFile(filepath.Join(v.dir, "vault.hcl"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v.Start(t)
 	t.Cleanup(func() { v.Stop(t) })
+	return v
+}
 
+// initialise makes the server's keys: one unseal key and the root token.
+func (v *Vault) initialise(t testing.TB) {
+	t.Helper()
 	var keys struct {
 		Keys []string `json:"keys"`
 		Root string   `json:"root_token"`
@@ -78,8 +102,6 @@ log_level = "warn"
 		t.Fatal("vault init gave no unseal key")
 	}
 	v.unsealKey, v.RootToken = keys.Keys[0], keys.Root
-	v.Unseal(t)
-	return v
 }
 
 func freePort(t testing.TB) string {
@@ -95,17 +117,28 @@ func freePort(t testing.TB) string {
 // Start starts the process; it is sealed unless it was never initialised.
 func (v *Vault) Start(t testing.TB) {
 	t.Helper()
+	v.launch(t)
+	v.awaitListening(t)
+}
+
+func (v *Vault) launch(t testing.TB) {
+	t.Helper()
 	log, err := os.OpenFile(v.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	v.log = log
 	v.cmd = exec.Command(v.binary, "server", "-config", filepath.Join(v.dir, "vault.hcl"))
+	v.cmd.Dir, v.cmd.Env = v.dir, append(os.Environ(), v.env...)
 	v.cmd.Stdout, v.cmd.Stderr = log, log
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := v.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (v *Vault) awaitListening(t testing.TB) {
+	t.Helper()
 	v.await(t, "to listen", func() bool {
 		_, _, err := v.Do(context.Background(), "", http.MethodGet, "sys/seal-status", nil)
 		return err == nil
@@ -128,14 +161,20 @@ func (v *Vault) Stop(t testing.TB) {
 	}
 	v.cmd = nil
 	v.log.Close()
-	if t.Failed() {
-		if tail, err := os.ReadFile(v.LogPath()); err == nil {
-			t.Logf("vault log:\n%s", tail[max(0, len(tail)-4000):])
-		}
+	v.showLog(t)
+}
+
+// showLog adds the end of the server's log to that of a failed test.
+func (v *Vault) showLog(t testing.TB) {
+	if !t.Failed() {
+		return
+	}
+	if tail, err := os.ReadFile(v.LogPath()); err == nil {
+		t.Logf("vault log:\n%s", tail[max(0, len(tail)-4000):])
 	}
 }
 
-// Kill ends the process without warning, as a power cut would.
+// Kill ends the process and its plugins without warning, as a power cut would.
 func (v *Vault) Kill() {
 	syscall.Kill(-v.cmd.Process.Pid, syscall.SIGKILL)
 	v.cmd.Wait()
@@ -195,7 +234,7 @@ func (v *Vault) Do(ctx context.Context, token, method, path string, body any) (i
 	if method == http.MethodPatch {
 		req.Header.Set("Content-Type", "application/merge-patch+json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := v.client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

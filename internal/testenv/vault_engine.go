@@ -112,7 +112,7 @@ func (v *Vault) Wrap(ctx context.Context, path string, body any, ttl time.Durati
 	}
 	req.Header.Set("X-Vault-Token", v.RootToken)
 	req.Header.Set("X-Vault-Wrap-TTL", ttl.String())
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := v.client.Do(req)
 	if err != nil {
 		return "", err
 	}
@@ -131,5 +131,5 @@ func (v *Vault) Wrap(ctx context.Context, path string, body any, ttl time.Durati
 // Env is the environment in which the server's own command line, as `vault`,
 // and other programs talk to it.
 func (v *Vault) Env() []string {
-	return []string{"VAULT_ADDR=" + v.Addr, "PATH=" + filepath.Dir(v.binary) + string(os.PathListSeparator) + os.Getenv("PATH")}
+	return []string{"VAULT_ADDR=" + v.Addr, "VAULT_CACERT=" + v.CAFile, "PATH=" + filepath.Dir(v.binary) + string(os.PathListSeparator) + os.Getenv("PATH")}
 }

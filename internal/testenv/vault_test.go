@@ -18,3 +18,15 @@ func TestVaultStartsSealsAndUnseals(t *testing.T) {
 	v.Unseal(t)
 	v.Must(t, http.MethodGet, "transit/keys/k", nil)
 }
+
+func TestAClusterHasOneActiveNodeAlsoAfterItSteppedDown(t *testing.T) {
+	c := StartVaultCluster(t, 3)
+	first := c.Active(t)
+	if n := len(c.Standbys(t)); n != 2 {
+		t.Fatalf("%d standbys of 3 nodes", n)
+	}
+	c.StepDown(t)
+	if c.Active(t) == first {
+		t.Error("the node that stepped down is active")
+	}
+}
