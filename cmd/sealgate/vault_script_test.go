@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sealgate/sealgate/internal/demo"
+	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/internal/testenv"
 )
 
@@ -46,7 +47,7 @@ func TestVaultScripts(t *testing.T) {
 			v.Must(t, http.MethodPost, "sys/mounts/secret", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
 			c := vaultCommands{t, v}
 			runScripts(t, testscript.Params{Files: []string{script}, Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "paper": cmdPaper, "listening": cmdListening, "answers": cmdAnswers,
+				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "paper": cmdPaper, "samekey": cmdSameKey, "listening": cmdListening, "answers": cmdAnswers,
 			}}, func(env *testscript.Env) { env.Setenv("VAULT", v.Addr) })
 		})
 	}
@@ -113,6 +114,19 @@ func cmdPaper(ts *testscript.TestScript, _ bool, args []string) {
 	permit, err := demo.SamplePermit(time.Now())
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), permit, 0o644))
+}
+
+// samekey CSR CSR: both ask for a certificate of one public key.
+func cmdSameKey(ts *testscript.TestScript, neg bool, args []string) {
+	var all []*gm.PublicKey
+	for _, f := range args {
+		req, err := gm.ParseRequest([]byte(ts.ReadFile(f)))
+		ts.Check(err)
+		all = append(all, req.PublicKey)
+	}
+	if all[0].Equal(all[1]) == neg {
+		ts.Fatalf("%v: the same key: %v", args, neg)
+	}
 }
 
 // listening PROCESS ROLE NAME: waits until the role listens and sets NAME to
