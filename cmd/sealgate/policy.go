@@ -251,6 +251,7 @@ func officerSigns(ctx context.Context, e env, fs *flag.FlagSet, args []string, a
 	if err != nil {
 		return err
 	}
+	showBanner(e.stderr, c)
 	certs := append([]*gm.Certificate{officer.Certificate()}, officer.Version().Chain...)
 	if b, err = b.Sign(ctx, act, officer.WithID(rand.Text()), certs, time.Now()); err != nil {
 		return policyError(err)
