@@ -25,6 +25,7 @@ type reply struct {
 	status     int
 	body       []byte
 	errors     []string // of an error answer
+	direct     bool     // a standby was asked not to forward the request
 	retryAfter time.Duration
 	location   string
 }
@@ -73,6 +74,10 @@ func (c *Client) exchange(ctx context.Context, node, method, path, token string,
 		return reply{}, false, err
 	}
 	req.ClientToken = token
+	direct := !c.nodes.relayed()
+	if direct {
+		req.Headers.Set("X-Vault-No-Request-Forwarding", "true")
+	}
 	if body != nil {
 		req.BodyBytes = body
 		req.Headers.Set("Content-Type", contentType(method))
@@ -83,7 +88,7 @@ func (c *Client) exchange(ctx context.Context, node, method, path, token string,
 		return reply{}, wrote.Load(), plain(err)
 	}
 	defer resp.Body.Close()
-	r = reply{status: resp.StatusCode, location: resp.Header.Get("Location")}
+	r = reply{status: resp.StatusCode, direct: direct, location: resp.Header.Get("Location")}
 	if r.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
 		return reply{}, true, plain(err)
 	}
@@ -119,32 +124,4 @@ func plain(err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// nodes is the list of configured addresses and which one to ask first.
-type nodes struct {
-	list  []string
-	first atomic.Int32
-}
-
-func (n *nodes) current() string { return n.list[int(n.first.Load())%len(n.list)] }
-
-// next turns to the node after failed, unless somebody already did.
-func (n *nodes) next(failed string) {
-	i := slices.Index(n.list, failed)
-	n.first.CompareAndSwap(int32(i), int32((i+1)%len(n.list)))
-}
-
-// follow turns to the node that a redirect names, when it is configured.
-func (n *nodes) follow(location string) bool {
-	u, err := url.Parse(location)
-	if err != nil {
-		return false
-	}
-	i := slices.Index(n.list, u.Scheme+"://"+u.Host)
-	if i < 0 {
-		return false
-	}
-	n.first.Store(int32(i))
-	return true
 }

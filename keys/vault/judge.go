@@ -22,15 +22,28 @@ import (
 //	400, 404, 405, other 4xx        answered: ErrRequest or ErrUnavailable
 //	403 with "invalid token"        badToken
 //	403                             answered: ErrForbidden (a policy refuses; no login changes that)
+//	500 with "SG-KEY-UNAVAILABLE"   undone: Vault's storage failed, as while its role changes
 //	307 to a configured host        undone, ask that host
-//	307 elsewhere                   answered: ErrUnavailable
+//	307 elsewhere                   undone, ask this one to forward
+//	307 of one asked to forward     unknown: it may have lost the active node on the way
+//	500, 503 "no active node"       undone; 503 of one asked to forward: unknown
 //	412, 472, 473                   undone, ask another node (replication lags, standby)
 //	429                             limited
 //	503 "Vault is sealed"           undone, ErrSealed, ask another node
 //	other 5xx                       unknown: the plugin or a proxy died on the way
 //	no connection, nothing written  undone
 //	time-out or lost connection     unknown
+//
+// A read has no outcome that could be unknown: it is undone.
 func (c *Client) once(ctx context.Context, method, path, token string, body []byte) (reply, verdict) {
+	r, v := c.send(ctx, method, path, token, body)
+	if v.kind == unknown && (method == http.MethodGet || method == methodList) {
+		v = verdict{undone, fmt.Errorf("%w: %v", keys.ErrUnavailable, v.err)}
+	}
+	return r, v
+}
+
+func (c *Client) send(ctx context.Context, method, path, token string, body []byte) (reply, verdict) {
 	node := c.nodes.current()
 	r, sent, err := c.exchange(ctx, node, method, path, token, body)
 	if err != nil {
@@ -39,6 +52,9 @@ func (c *Client) once(ctx context.Context, method, path, token string, body []by
 	if len(r.errors) == 1 && (r.status == http.StatusBadRequest || r.status == http.StatusInternalServerError) {
 		if err := wire.ParseError(r.errors[0]); err != nil {
 			c.breaker.succeed()
+			if r.status == http.StatusInternalServerError && errors.Is(err, keys.ErrUnavailable) {
+				return r, verdict{undone, err}
+			}
 			return r, verdict{answered, err}
 		}
 	}
@@ -57,10 +73,7 @@ func (c *Client) once(ctx context.Context, method, path, token string, body []by
 		}
 		return fail(answered, keys.ErrForbidden)
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		if c.nodes.follow(r.location) {
-			return fail(undone, keys.ErrUnavailable)
-		}
-		return r, verdict{answered, fmt.Errorf("%w: %s redirects to a host that is not configured: %.80q", keys.ErrUnavailable, node, r.location)}
+		return r, c.redirected(ctx, node, r)
 	case http.StatusPreconditionFailed, 472, 473:
 		c.nodes.next(node)
 		return fail(undone, keys.ErrUnavailable)
@@ -69,11 +82,20 @@ func (c *Client) once(ctx context.Context, method, path, token string, body []by
 		r.retryAfter = max(r.retryAfter, 100*time.Millisecond)
 		return r, verdict{limited, retryable(v.err, r.retryAfter)}
 	case http.StatusServiceUnavailable:
+		if r.direct && r.says(noActive) {
+			c.nodes.next(node)
+			return fail(undone, keys.ErrUnavailable)
+		}
 		if r.says("Vault is sealed") || r.says("not initialized") {
 			c.breaker.succeed() // it answers, quickly; nobody needs sparing
 			c.nodes.next(node)
 			_, v := fail(undone, keys.ErrSealed)
 			return r, verdict{undone, retryable(v.err, sealedAgain)}
+		}
+	case http.StatusInternalServerError:
+		if len(r.errors) == 1 && (r.errors[0] == noActiveKnown || r.errors[0] == noMoreActive) {
+			c.nodes.next(node)
+			return fail(undone, keys.ErrUnavailable)
 		}
 	case http.StatusBadRequest:
 		return fail(answered, keys.ErrRequest)
@@ -92,6 +114,31 @@ func (c *Client) once(ctx context.Context, method, path, token string, body []by
 	c.nodes.next(node)
 	return fail(unknown, keys.ErrOutcome)
 }
+
+// redirected judges a redirect of node.
+func (c *Client) redirected(ctx context.Context, node string, r reply) verdict {
+	kind, sentinel := undone, keys.ErrUnavailable
+	if !r.direct {
+		kind, sentinel = unknown, keys.ErrOutcome
+	}
+	if c.nodes.follow(r.location) {
+		return verdict{kind, fmt.Errorf("%w: %s redirects to %.80q", sentinel, node, r.location)}
+	}
+	err := fmt.Errorf("%w: %s redirects to a host that is not configured: %.80q; configure the addresses of all nodes, as their api_addr names them", sentinel, node, r.location)
+	if r.direct && c.nodes.askToForward() {
+		c.config.Logger.WarnContext(ctx, "vault: the active node is not among the addresses, a standby forwards to it", "standby", node, "active", r.location)
+	}
+	return verdict{kind, err}
+}
+
+// What a node of a cluster says that has neither done nor forwarded anything:
+// a standby while nobody is active, with and without a try to forward, and a
+// node that stopped being active before it looked at the request.
+const (
+	noActive      = "no active Vault instance found"
+	noActiveKnown = "local node not active but active cluster node not found"
+	noMoreActive  = "active context canceled after getting state lock"
+)
 
 // methodList is Vault's own HTTP method.
 const methodList = "LIST"

@@ -27,10 +27,10 @@ import (
 	"github.com/sealgate/sealgate/keys/vault"
 )
 
-// These tests use stand-ins for Vault where a single real node cannot show the
-// case: standbys (429, 473), redirects, secondaries, servers with a wrong
-// clock, servers that are not initialised, TLS. The answers' forms are those
-// of Vault's HTTP API.
+// These tests use stand-ins for Vault where no real node of ours can show the
+// case: performance standbys and secondaries (412, 472, 473: Vault Enterprise
+// only), servers with a wrong clock, servers that lie. The answers' forms are
+// those of Vault's HTTP API. cluster_test.go and tls_test.go have the rest.
 
 // node answers health as told, lets everybody log in, and counts what else it
 // is asked.
@@ -44,6 +44,8 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/sys/health"):
 		n.health(w)
+	case strings.HasSuffix(r.URL.Path, "/sys/leader"):
+		fmt.Fprint(w, `{"ha_enabled":true,"leader_address":"https://active.example:8200"}`)
 	case strings.HasSuffix(r.URL.Path, "lookup-self"):
 		fmt.Fprint(w, `{"data":{"ttl":0}}`)
 	default:

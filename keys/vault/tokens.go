@@ -96,6 +96,10 @@ func (t *tokens) login() {
 	ctx, cancel := context.WithTimeout(t.client.life, loginTimeout)
 	defer cancel()
 	tok, err := t.client.config.Login.login(ctx, t.client)
+	if errors.Is(err, keys.ErrOutcome) {
+		// Of a login. What it was wanted for has not been sent.
+		err = fmt.Errorf("%w: %v", keys.ErrUnavailable, err)
+	}
 	if err != nil {
 		t.client.config.Logger.ErrorContext(ctx, "vault: login failed", "error", err)
 	}
