@@ -26,7 +26,7 @@ func VerifyResults(v *gm.Verifier, rs []Request, out []Result, indices []int) {
 
 // verifyPart is the smallest part of a batch that gets a CPU of its own:
 // signatures are the cheaper to verify the more of them are together.
-const verifyPart = 16
+const verifyPart = 64
 
 func verifyResults(v *gm.Verifier, rs []Request, out []Result, indices []int) {
 	messages, sigs, hints := make([][]byte, len(indices)), make([][]byte, len(indices)), make([]gm.Hint, len(indices))

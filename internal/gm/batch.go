@@ -23,15 +23,15 @@ const batchFrom = 4
 //
 // With hints the points R = (r − e, y) are known beforehand, and all equations
 // s·G + t·P = R (GB/T 32918.2 section 7.1) are checked together, each multiplied
-// by a random number a of 64 bits of its own:
+// by a random factor a of its own:
 //
 //	(Σ a·s)·G + (Σ a·t)·P − Σ a·R = 0
 //
 // If one of the equations does not hold, this one holds for at most one value of
 // its a whatever the others are (the group has prime order), so a wrong
-// signature passes with a probability of 2⁻⁶⁴, not to be improved by trying
-// offline, since the numbers are drawn after the signatures are seen. If the
-// sum is not 0, each signature is verified alone.
+// signature passes with a probability of 2⁻⁶⁴ at most, not to be improved by
+// trying offline, since the factors are drawn after the signatures are seen. If
+// the sum is not 0, each signature is verified alone.
 func (v *Verifier) VerifyBatch(messages, sigs [][]byte, hints []Hint) []error {
 	if len(sigs) >= batchFrom && v.together(messages, sigs, hints) {
 		return nil
@@ -54,12 +54,8 @@ func (v *Verifier) together(messages, sigs [][]byte, hints []Hint) bool {
 	if table == nil {
 		return false
 	}
-	random := make([]byte, 8*len(sigs))
-	if _, err := rand.Read(random); err != nil {
-		return false
-	}
+	factors := drawFactors(len(sigs))
 	points := make([]affine, len(sigs))
-	factors := make([]uint64, len(sigs))
 	var sums, sumt wide
 	for i, sig := range sigs {
 		r, s, ok := parseSignature(sig)
@@ -78,37 +74,40 @@ func (v *Verifier) together(messages, sigs [][]byte, hints []Hint) bool {
 		if !points[i].onCurve() {
 			return false
 		}
-		factors[i] = binary.LittleEndian.Uint64(random[8*i:])
-		sums.addProduct(factors[i], &s)
-		sumt.addProduct(factors[i], &t)
+		a := factors[i].value()
+		sums.addProduct(a, &s)
+		sumt.addProduct(a, &t)
 	}
 	left := combined(baseComb(), sums.reduced(), table, sumt.reduced())
 	right := multiply(points, factors)
 	return left.equal(&right)
 }
 
-// wide is a number of 384 bits: room for 2⁶⁴ products of 64 by 256 bits.
-type wide [6]uint64
+// wide is a number of 448 bits: room for 2⁶⁴ products of 128 by 256 bits.
+type wide [7]uint64
 
-// addProduct adds a·x.
-func (w *wide) addProduct(a uint64, x *[4]uint64) {
-	var carry, c uint64
-	for i, xi := range x {
-		hi, lo := bits.Mul64(a, xi)
-		lo, c = bits.Add64(lo, carry, 0)
-		hi += c
-		w[i], c = bits.Add64(w[i], lo, 0)
-		carry = hi + c // a·xi + carry + w[i] is below 2¹²⁸
+// addProduct adds a·x; a has two limbs, least first.
+func (w *wide) addProduct(a [2]uint64, x *[4]uint64) {
+	for j, aj := range a {
+		var carry, c uint64
+		for i, xi := range x {
+			hi, lo := bits.Mul64(aj, xi)
+			lo, c = bits.Add64(lo, carry, 0)
+			hi += c
+			w[i+j], c = bits.Add64(w[i+j], lo, 0)
+			carry = hi + c // aj·xi + carry + w[i+j] is below 2¹²⁸
+		}
+		for i := 4 + j; i < len(w); i++ {
+			w[i], carry = bits.Add64(w[i], carry, 0)
+		}
 	}
-	w[4], c = bits.Add64(w[4], carry, 0)
-	w[5] += c
 }
 
 // reduced returns w mod n.
 func (w *wide) reduced() [4]uint64 {
-	var b [48]byte
+	var b [8 * len(w)]byte
 	for i, limb := range w {
-		binary.BigEndian.PutUint64(b[40-8*i:], limb)
+		binary.BigEndian.PutUint64(b[len(b)-8-8*i:], limb)
 	}
 	n := new(big.Int).SetBytes(b[:])
 	return limbs(n.Mod(n, order).FillBytes(make([]byte, 32)))
@@ -139,131 +138,86 @@ func (p *jacobian) equal(q *jacobian) bool {
 	return mul(&p.y, &qq) == mul(&q.y, &pp)
 }
 
-// addJacobian adds q to p; as add, for a point with a z of its own.
-func (p *jacobian) addJacobian(q *jacobian) {
-	if q.z.isZero() {
-		return
-	}
-	if p.z.isZero() {
-		*p = *q
-		return
-	}
-	pp, qq := sqr(&p.z), sqr(&q.z)
-	u1, u2 := mul(&p.x, &qq), mul(&q.x, &pp)
-	s1, s2 := mul(&p.y, &qq), mul(&q.y, &pp)
-	s1, s2 = mul(&s1, &q.z), mul(&s2, &p.z)
-	h, r := sub(&u2, &u1), sub(&s2, &s1)
-	if h.isZero() {
-		if r.isZero() {
-			p.double()
-		} else {
-			*p = jacobian{}
+// A factor is Σ ±2^position over factorWeight positions out of factorBits, no
+// two of them neighbours, and the highest of them positive: a non-adjacent
+// form. That form is unique, so different factors are different numbers, all
+// positive and below the order, and there are
+// C(factorBits−factorWeight+1, factorWeight)·2^(factorWeight−1) > 2⁶⁴ of them.
+//
+// Among ordinary numbers of 64 bits the same probability would cost 21
+// additions each. Sparse ones need 13, and some doublings more, which all
+// points of a batch share (Cheon and Lee, Use of Sparse and/or Complex Exponents
+// in Batch Verification of Exponentiations, 2006).
+type factor struct{ plus, minus [2]uint64 }
+
+const (
+	factorWeight = 13
+	factorBits   = 109
+)
+
+// value returns the factor as a number, least limb first.
+func (f *factor) value() (a [2]uint64) {
+	var b uint64
+	a[0], b = bits.Sub64(f.plus[0], f.minus[0], 0)
+	a[1], _ = bits.Sub64(f.plus[1], f.minus[1], b)
+	return a
+}
+
+// drawFactors draws n factors, each with the same probability.
+func drawFactors(n int) []factor {
+	const slots = factorBits - factorWeight + 1
+	var buffer [512]byte
+	rest := buffer[:0]
+	draw := func(n int) []byte {
+		if len(rest) < n {
+			rand.Read(buffer[:]) // it always succeeds (or ends the process)
+			rest = buffer[:]
 		}
-		return
+		drawn := rest[:n]
+		rest = rest[n:]
+		return drawn
 	}
-	hh := sqr(&h)
-	hhh := mul(&h, &hh)
-	v := mul(&u1, &hh)
-	t := sqr(&r)
-	t = sub(&t, &hhh)
-	t = sub(&t, &v)
-	p.x = sub(&t, &v)
-	t = sub(&v, &p.x)
-	t = mul(&r, &t)
-	w := mul(&s1, &hhh)
-	p.y = sub(&t, &w)
-	t = mul(&p.z, &q.z)
-	p.z = mul(&t, &h)
+	factors := make([]factor, n)
+	for i := range factors {
+		// Which of the slots; the k-th from below becomes position slot + k.
+		var chosen [2]uint64
+		for k := 0; k < factorWeight; {
+			slot := draw(1)[0] & 127
+			if bit := uint64(1) << (slot % 64); slot < slots && chosen[slot/64]&bit == 0 {
+				chosen[slot/64] |= bit
+				k++
+			}
+		}
+		signs := binary.BigEndian.Uint16(draw(2))
+		f, k := &factors[i], 0
+		for limb, set := range chosen {
+			for ; set != 0; set &= set - 1 {
+				position := limb*64 + bits.TrailingZeros64(set) + k
+				if k++; k == factorWeight || signs>>k&1 == 0 {
+					f.plus[position/64] |= 1 << (position % 64)
+				} else {
+					f.minus[position/64] |= 1 << (position % 64)
+				}
+			}
+		}
+	}
+	return factors
 }
 
-// bucketsFrom is the number of points from which buckets are cheaper than
-// adding point by point.
-const bucketsFrom = 24
-
-// multiply returns Σ factors[i]·points[i].
-func multiply(points []affine, factors []uint64) jacobian {
-	if len(points) < bucketsFrom {
-		return interleaved(points, factors)
-	}
-	return bucketed(points, factors)
-}
-
-// negated returns −p.
-func negated(p *affine) affine { return affine{p.x, sub(&element{}, &p.y)} }
-
-// interleaved is multiply for few points: factors in non-adjacent form, in which
-// two thirds of the digits are 0 and the others 1 and −1, and doublings in
-// common.
-func interleaved(points []affine, factors []uint64) jacobian {
-	// Where 3f and f differ, the digit is 1 if the bit is set in 3f and −1 if
-	// it is set in f, one place further down. 3f has 66 bits, so there are 65
-	// digits; the highest is kept apart.
-	plus, minus := make([]uint64, len(factors)), make([]uint64, len(factors))
+// multiply returns Σ factors[i]·points[i], with doublings in common.
+func multiply(points []affine, factors []factor) jacobian {
 	var sum jacobian
-	for i, f := range factors {
-		hi, lo := bits.Mul64(f, 3)
-		plus[i] = (lo &^ f) >> 1
-		minus[i] = (f &^ lo) >> 1
-		plus[i] |= hi << 63 // bit 64 of 3f; f has none there
-		if hi>>1 != 0 {
-			sum.add(&points[i])
-		}
-	}
-	for j := 63; j >= 0; j-- {
+	for j := factorBits - 1; j >= 0; j-- {
 		sum.double()
-		for i := range points {
-			switch {
-			case plus[i]>>j&1 != 0:
+		limb, bit := j/64, uint64(1)<<(j%64)
+		for i := range factors {
+			switch f := &factors[i]; {
+			case f.plus[limb]&bit != 0:
 				sum.add(&points[i])
-			case minus[i]>>j&1 != 0:
-				n := negated(&points[i])
-				sum.add(&n)
+			case f.minus[limb]&bit != 0:
+				sum.add(&affine{points[i].x, sub(&element{}, &points[i].y)})
 			}
 		}
-	}
-	return sum
-}
-
-// bucketed is multiply for many points, by Pippenger's method: the factors are
-// cut into signed digits of some bits; for each digit position the points are
-// added into the bucket of their digit, and Σ j·bucket[j] is taken by running
-// sums.
-func bucketed(points []affine, factors []uint64) jacobian {
-	const width = 5
-	const half = 1 << (width - 1)
-	const digits = 64/width + 1 // the last takes the carry of the signed form too
-	table := make([]int8, digits*len(points))
-	for i, f := range factors {
-		var carry int64
-		for d := range digits {
-			x := int64(f>>(d*width)&(1<<width-1)) + carry
-			if carry = 0; x >= half && d < digits-1 {
-				x, carry = x-2*half, 1
-			}
-			table[d*len(points)+i] = int8(x)
-		}
-	}
-	var sum jacobian
-	for d := digits - 1; d >= 0; d-- {
-		for range width {
-			sum.double()
-		}
-		var buckets [half + 1]jacobian
-		for i, x := range table[d*len(points) : (d+1)*len(points)] {
-			switch {
-			case x > 0:
-				buckets[x].add(&points[i])
-			case x < 0:
-				n := negated(&points[i])
-				buckets[-x].add(&n)
-			}
-		}
-		var running, all jacobian
-		for j := half; j > 0; j-- {
-			running.addJacobian(&buckets[j])
-			all.addJacobian(&running)
-		}
-		sum.addJacobian(&all)
 	}
 	return sum
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 )
@@ -132,20 +134,22 @@ func TestErrorsThatCancelInAPlainSumAreFound(t *testing.T) {
 func TestSumsOfMultiplesAgreeWithSingleOnes(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	g := baseComb()
-	for _, n := range []int{1, 2, 3, bucketsFrom - 1, bucketsFrom, 64, 130} {
+	for _, n := range []int{1, 2, 3, 4, 16, 64, 130} {
+		factors := drawFactors(n)
 		points := make([]affine, n)
-		factors := make([]uint64, n)
 		want, last := new(big.Int), big.NewInt(0)
 		for i := range points {
-			factors[i] = []uint64{0, 1, 1<<64 - 1, 0x7777777777777777, 0x8888888888888888, 0x1084210842108421, r.Uint64()}[r.IntN(7)]
+			if r.IntN(3) == 0 { // not drawn: at the ends of the range, or nothing
+				factors[i] = []factor{{}, {plus: [2]uint64{1}}, {plus: [2]uint64{0, 1 << (factorBits - 1 - 64)}, minus: [2]uint64{1 << 63}}}[r.IntN(3)]
+			}
 			k := edgy(r, order)
 			switch {
 			case i%5 == 4 && i%2 == 0: // the same point again
 				k.Set(last)
-				points[i] = points[i-1]
+				points[i], factors[i] = points[i-1], factors[i-1]
 			case i%5 == 4: // its opposite
 				k.Sub(order, last)
-				points[i] = points[i-1]
+				points[i], factors[i] = points[i-1], factors[i-1]
 				points[i].y = sub(&element{}, &points[i].y)
 			default:
 				if k.Sign() == 0 {
@@ -154,37 +158,81 @@ func TestSumsOfMultiplesAgreeWithSingleOnes(t *testing.T) {
 				points[i] = toAffine([]jacobian{combined(g, limbsOf(k), g, [4]uint64{})})[0]
 			}
 			last.Set(k)
-			want.Add(want, k.Mul(k, new(big.Int).SetUint64(factors[i])))
+			want.Add(want, k.Mul(k, bigFactor(&factors[i])))
 		}
 		expected := combined(g, limbsOf(want.Mod(want, order)), g, [4]uint64{})
-		for name, f := range map[string]func([]affine, []uint64) jacobian{"interleaved": interleaved, "bucketed": bucketed, "multiply": multiply} {
-			if got := f(points, factors); !got.equal(&expected) {
-				t.Errorf("%s, %d points: another sum", name, n)
-			}
+		if got := multiply(points, factors); !got.equal(&expected) {
+			t.Errorf("%d points: another sum", n)
 		}
 	}
-	// Cancelling and doubling inside a bucket and between buckets.
-	p := toAffine([]jacobian{combined(g, [4]uint64{7}, g, [4]uint64{})})[0]
-	minus := affine{p.x, sub(&element{}, &p.y)}
-	for name, c := range map[string]struct {
-		points  []affine
-		factors []uint64
-		want    uint64
-	}{
-		"p and -p":      {[]affine{p, minus}, []uint64{5, 5}, 0},
-		"p and p":       {[]affine{p, p}, []uint64{3, 3}, 42},
-		"p, p and -p":   {[]affine{p, p, minus}, []uint64{9, 1, 9}, 7},
-		"all the same":  {[]affine{p, p, p, p}, []uint64{1, 2, 3, 4}, 70},
-		"zero factors":  {[]affine{p, p}, []uint64{0, 0}, 0},
-		"factor 2^63":   {[]affine{p, minus}, []uint64{1 << 63, 1<<63 - 1}, 7},
-		"factor 2^64-1": {[]affine{p, minus}, []uint64{1<<64 - 1, 1<<64 - 2}, 7},
-	} {
-		expected := combined(g, [4]uint64{c.want}, g, [4]uint64{})
-		for way, f := range map[string]func([]affine, []uint64) jacobian{"interleaved": interleaved, "bucketed": bucketed} {
-			if got := f(c.points, c.factors); !got.equal(&expected) {
-				t.Errorf("%s, %s: another sum", way, name)
+}
+
+// bigFactor is the factor by the definition of its form.
+func bigFactor(f *factor) *big.Int {
+	n := new(big.Int)
+	for j := range factorBits {
+		switch bit := uint64(1) << (j % 64); {
+		case f.plus[j/64]&bit != 0:
+			n.Add(n, new(big.Int).Lsh(big.NewInt(1), uint(j)))
+		case f.minus[j/64]&bit != 0:
+			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(j)))
+		}
+	}
+	return n
+}
+
+// The proof of a batch rests on this: more than 2⁶⁴ factors, no two of them the
+// same number, each as probable as any other.
+func TestFactorsAreUniqueSparseAndSpreadEvenly(t *testing.T) {
+	forms := new(big.Int).Binomial(factorBits-factorWeight+1, factorWeight)
+	if forms.Lsh(forms, factorWeight-1).BitLen() <= 64 {
+		t.Fatalf("only %v factors", forms)
+	}
+	const n = 200_000
+	factors := drawFactors(n)
+	seen := map[[2]uint64]bool{}
+	var at [factorBits]int
+	negative := 0
+	for i := range factors {
+		f := &factors[i]
+		all := [2]uint64{f.plus[0] | f.minus[0], f.plus[1] | f.minus[1]}
+		weight := bits.OnesCount64(all[0]) + bits.OnesCount64(all[1])
+		neighbours := all[0]&(all[0]>>1|all[1]<<63) | all[1]&(all[1]>>1)
+		top := bits.Len64(f.minus[1]) > bits.Len64(f.plus[1])
+		if weight != factorWeight || neighbours != 0 || top || f.plus[0]&f.minus[0]|f.plus[1]&f.minus[1] != 0 || all[1]>>(factorBits-64) != 0 {
+			t.Fatalf("%x: not of the form", *f)
+		}
+		value := f.value()
+		if want := bigFactor(f); want.Sign() <= 0 || bigOf([4]uint64{value[0], value[1]}).Cmp(want) != 0 {
+			t.Fatalf("%x: value %x, want %v", *f, value, want)
+		}
+		if seen[value] {
+			t.Fatal("the same factor twice")
+		}
+		seen[value] = true
+		for j := range at {
+			at[j] += int(all[j/64] >> (j % 64) & 1)
+		}
+		negative += bits.OnesCount64(f.minus[0]) + bits.OnesCount64(f.minus[1])
+	}
+	// Slot s is taken with probability 13/97; position j is slot j−k with k
+	// taken below it, whose distribution is hypergeometric.
+	slots := int64(factorBits - factorWeight + 1)
+	for j := range int64(factorBits) {
+		sum := new(big.Int)
+		for k := range int64(factorWeight) {
+			if s := j - k; s >= 0 && s < slots {
+				ways := new(big.Int).Binomial(s, k)
+				sum.Add(sum, ways.Mul(ways, new(big.Int).Binomial(slots-1-s, factorWeight-1-k)))
 			}
 		}
+		p, _ := new(big.Rat).SetFrac(sum, new(big.Int).Binomial(slots, factorWeight)).Float64()
+		if got, sigma := float64(at[j]), math.Sqrt(n*p*(1-p)); math.Abs(got-n*p) > 6*sigma {
+			t.Errorf("position %d taken %v times, want %.0f", j, got, n*p)
+		}
+	}
+	if got, want, sigma := float64(negative), n*(factorWeight-1)/2.0, math.Sqrt(n*(factorWeight-1)/4.0); math.Abs(got-want) > 6*sigma {
+		t.Errorf("%v negative digits, want %.0f", got, want)
 	}
 }
 
@@ -194,13 +242,13 @@ func TestWideSumsAgreeWithBigIntegers(t *testing.T) {
 		var w wide
 		want := new(big.Int)
 		for range 300 {
-			a, x := r.Uint64(), edgy(r, order)
+			a, x := [2]uint64{r.Uint64(), r.Uint64()}, edgy(r, order)
 			if r.IntN(3) == 0 {
-				a = 1<<64 - 1
+				a = [2]uint64{1<<64 - 1, 1<<64 - 1}
 			}
 			l := limbsOf(x)
 			w.addProduct(a, &l)
-			want.Add(want, x.Mul(x, new(big.Int).SetUint64(a)))
+			want.Add(want, x.Mul(x, bigOf([4]uint64{a[0], a[1]})))
 		}
 		if bigOf(w.reduced()).Cmp(want.Mod(want, order)) != 0 {
 			t.Fatal("another sum")

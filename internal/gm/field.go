@@ -12,7 +12,15 @@ import "math/bits"
 type element [4]uint64
 
 // prime is p.
-var prime = element{0xffffffffffffffff, 0xffffffff00000000, 0xffffffffffffffff, 0xfffffffeffffffff}
+var prime = element{prime0, prime1, prime2, prime3}
+
+// The limbs of p.
+const (
+	prime0 uint64 = 0xffffffffffffffff
+	prime1 uint64 = 0xffffffff00000000
+	prime2 uint64 = 0xffffffffffffffff
+	prime3 uint64 = 0xfffffffeffffffff
+)
 
 // rSquared is 2⁵¹² mod p, which brings a number into Montgomery form.
 var rSquared = element{0x0000000200000003, 0x00000002ffffffff, 0x0000000100000001, 0x0000000400000002}
@@ -21,14 +29,25 @@ var rSquared = element{0x0000000200000003, 0x00000002ffffffff, 0x000000010000000
 var one = element{0x0000000000000001, 0x00000000ffffffff, 0x0000000000000000, 0x0000000100000000}
 
 // reduced returns the limbs t with the carry c above them, a number below 2p,
-// minus p when that is not negative.
+// minus p when that is not negative. Written so that each limb is chosen by a
+// conditional move: a branch that depends on random numbers is mispredicted so
+// often that it would cost more.
 func reduced(t0, t1, t2, t3, c uint64) element {
-	s0, b := bits.Sub64(t0, prime[0], 0)
-	s1, b := bits.Sub64(t1, prime[1], b)
-	s2, b := bits.Sub64(t2, prime[2], b)
-	s3, b := bits.Sub64(t3, prime[3], b)
+	s0, b := bits.Sub64(t0, prime0, 0)
+	s1, b := bits.Sub64(t1, prime1, b)
+	s2, b := bits.Sub64(t2, prime2, b)
+	s3, b := bits.Sub64(t3, prime3, b)
 	if c < b {
-		return element{t0, t1, t2, t3}
+		s0 = t0
+	}
+	if c < b {
+		s1 = t1
+	}
+	if c < b {
+		s2 = t2
+	}
+	if c < b {
+		s3 = t3
 	}
 	return element{s0, s1, s2, s3}
 }
@@ -48,13 +67,11 @@ func sub(x, y *element) element {
 	t1, b := bits.Sub64(x[1], y[1], b)
 	t2, b := bits.Sub64(x[2], y[2], b)
 	t3, b := bits.Sub64(x[3], y[3], b)
-	if b == 0 {
-		return element{t0, t1, t2, t3}
-	}
-	t0, c := bits.Add64(t0, prime[0], 0)
-	t1, c = bits.Add64(t1, prime[1], c)
-	t2, c = bits.Add64(t2, prime[2], c)
-	t3, _ = bits.Add64(t3, prime[3], c)
+	borrowed := -b // all ones: p is added
+	t0, c := bits.Add64(t0, borrowed&prime0, 0)
+	t1, c = bits.Add64(t1, borrowed&prime1, c)
+	t2, c = bits.Add64(t2, borrowed&prime2, c)
+	t3, _ = bits.Add64(t3, borrowed&prime3, c)
 	return element{t0, t1, t2, t3}
 }
 
@@ -167,62 +184,63 @@ func sqr(x *element) element {
 	return reduce(t0, t1, t2, t3, t4, t5, t6, t7)
 }
 
-// reduce returns t/R for a number t below p·R: four times the lowest limb t0 is
-// made zero by adding t0·p, and dropped. p was chosen well for that, since
+// reduce returns t/R for a number t below p·R: four times the lowest limb q is
+// made zero by adding q·p, and dropped. p was chosen well for that, since
 // −p⁻¹ mod 2⁶⁴ is 1 and
 //
-//	t0·p = t0·2²⁵⁶ − t0·2²²⁴ − t0·2⁹⁶ + t0·2⁶⁴ − t0
+//	q·p = q·2²⁵⁶ − q·2²²⁴ − q·2⁹⁶ + q·2⁶⁴ − q
 //
-// so that the limbs above t0 get u·(2¹⁶⁰ − 1) with u = t0·(2³² − 1), a number
-// of 96 bits: u is taken from the first two of them, and u·2³² is added to the
-// next two. (The borrow is 1 only when u is not 0, so the latter can bear it.)
-// The carry out of each step is kept for the limb that joins in the next.
+// so that the limbs above q get q, 0, 0, q added, and q·2³² subtracted twice. The
+// four lower limbs are reduced alone (the result of each step is below 2²⁵⁶, so
+// nothing is carried out of it), and the upper ones added at the end.
 func reduce(t0, t1, t2, t3, t4, t5, t6, t7 uint64) element {
-	var b, c, d uint64
+	var b, c uint64
 
-	u0, b := bits.Sub64(t0<<32, t0, 0)
-	u1 := t0>>32 - b
-	t1, b = bits.Sub64(t1, u0, 0)
-	t2, b = bits.Sub64(t2, u1, b)
-	v0, b := bits.Sub64(u0<<32, 0, b)
-	v1 := (u0>>32 | u1<<32) - b
-	t3, c = bits.Add64(t3, v0, 0)
-	t4, c = bits.Add64(t4, v1, c)
+	u, v := t0<<32, t0>>32
+	t1, c = bits.Add64(t1, t0, 0)
+	t2, c = bits.Add64(t2, 0, c)
+	t3, c = bits.Add64(t3, 0, c)
+	t0 += c
+	t1, b = bits.Sub64(t1, u, 0)
+	t2, b = bits.Sub64(t2, v, b)
+	t3, b = bits.Sub64(t3, u, b)
+	t0, _ = bits.Sub64(t0, v, b)
 
-	u0, b = bits.Sub64(t1<<32, t1, 0)
-	u1 = t1>>32 - b
-	t2, b = bits.Sub64(t2, u0, 0)
-	t3, b = bits.Sub64(t3, u1, b)
-	v0, b = bits.Sub64(u0<<32, 0, b)
-	v1 = (u0>>32 | u1<<32) - b
-	t4, d = bits.Add64(t4, v0, 0)
-	t5, d = bits.Add64(t5, v1, d)
-	t5, c = bits.Add64(t5, c, 0)
-	c += d
+	u, v = t1<<32, t1>>32
+	t2, c = bits.Add64(t2, t1, 0)
+	t3, c = bits.Add64(t3, 0, c)
+	t0, c = bits.Add64(t0, 0, c)
+	t1 += c
+	t2, b = bits.Sub64(t2, u, 0)
+	t3, b = bits.Sub64(t3, v, b)
+	t0, b = bits.Sub64(t0, u, b)
+	t1, _ = bits.Sub64(t1, v, b)
 
-	u0, b = bits.Sub64(t2<<32, t2, 0)
-	u1 = t2>>32 - b
-	t3, b = bits.Sub64(t3, u0, 0)
-	t4, b = bits.Sub64(t4, u1, b)
-	v0, b = bits.Sub64(u0<<32, 0, b)
-	v1 = (u0>>32 | u1<<32) - b
-	t5, d = bits.Add64(t5, v0, 0)
-	t6, d = bits.Add64(t6, v1, d)
-	t6, c = bits.Add64(t6, c, 0)
-	c += d
+	u, v = t2<<32, t2>>32
+	t3, c = bits.Add64(t3, t2, 0)
+	t0, c = bits.Add64(t0, 0, c)
+	t1, c = bits.Add64(t1, 0, c)
+	t2 += c
+	t3, b = bits.Sub64(t3, u, 0)
+	t0, b = bits.Sub64(t0, v, b)
+	t1, b = bits.Sub64(t1, u, b)
+	t2, _ = bits.Sub64(t2, v, b)
 
-	u0, b = bits.Sub64(t3<<32, t3, 0)
-	u1 = t3>>32 - b
-	t4, b = bits.Sub64(t4, u0, 0)
-	t5, b = bits.Sub64(t5, u1, b)
-	v0, b = bits.Sub64(u0<<32, 0, b)
-	v1 = (u0>>32 | u1<<32) - b
-	t6, d = bits.Add64(t6, v0, 0)
-	t7, d = bits.Add64(t7, v1, d)
-	t7, c = bits.Add64(t7, c, 0)
-	c += d
+	u, v = t3<<32, t3>>32
+	t0, c = bits.Add64(t0, t3, 0)
+	t1, c = bits.Add64(t1, 0, c)
+	t2, c = bits.Add64(t2, 0, c)
+	t3 += c
+	t0, b = bits.Sub64(t0, u, 0)
+	t1, b = bits.Sub64(t1, v, b)
+	t2, b = bits.Sub64(t2, u, b)
+	t3, _ = bits.Sub64(t3, v, b)
 
-	return reduced(t4, t5, t6, t7, c)
+	t0, c = bits.Add64(t0, t4, 0)
+	t1, c = bits.Add64(t1, t5, c)
+	t2, c = bits.Add64(t2, t6, c)
+	t3, c = bits.Add64(t3, t7, c)
+	return reduced(t0, t1, t2, t3, c)
 }
 
 // inverse returns x⁻¹ by Fermat: x^(p−2). Zero gives zero.
