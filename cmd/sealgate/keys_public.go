@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/keys"
 )
 
 // keysPublic writes the public halves of every version that a key ever had:
@@ -22,17 +23,21 @@ func keysPublic(ctx context.Context, e env, args []string) error {
 		if err != nil {
 			return keyError(err)
 		}
-		var pem []byte
-		for _, v := range info.Versions {
-			pem = append(pem, v.Public.PEM()...)
-		}
 		if *out == "" {
-			_, err := e.stdout.Write(pem)
+			_, err := e.stdout.Write(publicPEM(info))
 			return err
 		}
-		if err := durable.WriteFile(*out, pem, 0o644); err != nil {
+		if err := durable.WriteFile(*out, publicPEM(info), 0o644); err != nil {
 			return usage(err)
 		}
 		return nil
 	})
+}
+
+func publicPEM(info keys.Info) []byte {
+	var pem []byte
+	for _, v := range info.Versions {
+		pem = append(pem, v.Public.PEM()...)
+	}
+	return pem
 }

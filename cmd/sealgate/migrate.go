@@ -54,6 +54,9 @@ func keysMigrate(ctx context.Context, e env, args []string) (err error) {
 				fmt.Fprintf(e.stderr, "hint: %s.csr 送签后 when it is certified: sealgate keys install-cert -config %s %s CERT\n", filepath.Join(*out, string(m.Name)), *to, m.Name)
 			}
 		}
+		if err := formerKeys(e, *out, moved); err != nil {
+			return err
+		}
 		switch {
 		case err != nil:
 			return keyError(err)
@@ -62,4 +65,20 @@ func keysMigrate(ctx context.Context, e env, args []string) (err error) {
 		}
 		return nil
 	})
+}
+
+// formerKeys writes the public halves of the old checkpoint keys: the ledgers
+// that they signed are opened with them until the new keys have signed.
+func formerKeys(e env, dir string, moved []vault.Migrated) error {
+	for _, m := range moved {
+		if m.Purpose != keys.Checkpoint || m.Step != vault.Done {
+			continue
+		}
+		path := filepath.Join(dir, string(m.Name)+".pem")
+		if err := durable.WriteFile(path, publicPEM(m.Old), 0o644); err != nil {
+			return usage(err)
+		}
+		fmt.Fprintf(e.stderr, "hint: 账本换用新密钥时写入配置 for the ledger that goes on under the new key: audit.former_keys: %s\n", path)
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sealgate/sealgate/internal/demo"
 	"github.com/sealgate/sealgate/internal/gm"
 )
 
@@ -144,4 +145,11 @@ func cmdJSONLines(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("line %d: %s is %v, want %s", i+1, args[1], o[args[1]], args[i+2])
 		}
 	}
+}
+
+// paper FILE: writes an OFD that nobody has sealed.
+func cmdPaper(ts *testscript.TestScript, _ bool, args []string) {
+	permit, err := demo.SamplePermit(time.Now())
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), permit, 0o644))
 }

@@ -51,7 +51,7 @@ func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) 
 		"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
 		"newdemo": prepared.cmd, "cheapen": cmdCheapen, "addresses": cmdAddresses,
 		"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
-		"jsonlines": cmdJSONLines, "fetch": cmdFetch, "revision": cmdRevision,
+		"jsonlines": cmdJSONLines, "paper": cmdPaper, "fetch": cmdFetch, "revision": cmdRevision,
 	}
 	maps.Copy(commands, p.Cmds)
 	p.Cmds = commands

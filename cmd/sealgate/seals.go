@@ -22,9 +22,10 @@ import (
 	"github.com/sealgate/sealgate/seal/stamp"
 )
 
-// runSeals makes seals and lists them.
+// runSeals makes seals, lists them, and takes them out of use.
 func runSeals(ctx context.Context, e env, args []string) error {
-	return act(ctx, e, "seals", args, action{"make", sealsMake}, action{"list", sealsList})
+	return act(ctx, e, "seals", args, action{"make", sealsMake}, action{"list", sealsList},
+		action{"suspend", sealsSuspend}, action{"resume", sealsResume}, action{"cancel", sealsCancel})
 }
 
 // newSeal describes a seal to be made.

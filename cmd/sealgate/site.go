@@ -214,12 +214,19 @@ func (s *site) openLedger(ctx context.Context) error {
 			ledger.FormerKeys = append(ledger.FormerKeys, v.Public)
 		}
 	}
+	if a.FormerKeys != "" {
+		former, err := readPublicKeys(a.FormerKeys)
+		if err != nil {
+			return usage(fmt.Errorf("audit.former_keys: %w", err))
+		}
+		ledger.FormerKeys = append(ledger.FormerKeys, former...)
+	}
 	s.ledger, err = audit.Open(ledger)
 	switch {
 	case errors.Is(err, audit.ErrLocked):
 		return undecided(err, "一个账本只有一个写入者：停止另一个进程 a ledger has one writer: stop the other process")
 	case errors.Is(err, audit.ErrBroken):
-		return no(err, "sealgate audit verify -dir "+a.Dir)
+		return no(err, "sealgate audit verify -dir "+a.Dir, "检查点密钥换过地方？ was its key kept elsewhere before? audit.former_keys, sealgate keys public")
 	case err != nil:
 		return undecided(err)
 	}

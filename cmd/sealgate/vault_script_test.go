@@ -10,10 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/sealgate/sealgate/internal/demo"
 	"github.com/sealgate/sealgate/internal/gm"
 	"github.com/sealgate/sealgate/internal/testenv"
 )
@@ -47,7 +45,7 @@ func TestVaultScripts(t *testing.T) {
 			v.Must(t, http.MethodPost, "sys/mounts/secret", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
 			c := vaultCommands{t, v}
 			runScripts(t, testscript.Params{Files: []string{script}, Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "paper": cmdPaper, "samekey": cmdSameKey, "listening": cmdListening, "answers": cmdAnswers,
+				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "samekey": cmdSameKey, "listening": cmdListening, "answers": cmdAnswers,
 			}}, func(env *testscript.Env) { env.Setenv("VAULT", v.Addr) })
 		})
 	}
@@ -107,13 +105,6 @@ func cmdFill(ts *testscript.TestScript, _ bool, args []string) {
 	for _, f := range args {
 		ts.Check(os.WriteFile(ts.MkAbs(f), []byte(os.Expand(ts.ReadFile(f), ts.Getenv)), 0o644))
 	}
-}
-
-// paper FILE: writes an OFD that nobody has sealed.
-func cmdPaper(ts *testscript.TestScript, _ bool, args []string) {
-	permit, err := demo.SamplePermit(time.Now())
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), permit, 0o644))
 }
 
 // samekey CSR CSR: both ask for a certificate of one public key.

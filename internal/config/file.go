@@ -186,6 +186,10 @@ type Audit struct {
 	// CheckpointKey is the name of the key of purpose checkpoint that signs
 	// the heads; "checkpoint" when left out.
 	CheckpointKey string `yaml:"checkpoint_key"`
+	// FormerKeys is a file of public keys, in PEM, that signed this ledger's
+	// heads when its key was kept elsewhere, as before a migration to Vault. It
+	// is needed until the present key has signed a head.
+	FormerKeys string `yaml:"former_keys"`
 }
 
 // Keys says who keeps the signing keys: the embedded store (dir, unlock) or
@@ -290,6 +294,7 @@ func (f *File) paths() []pathField {
 	out := []pathField{
 		{&f.Audit.Dir, []any{"audit", "dir"}, true},
 		{&f.State.SQLite, []any{"state", "sqlite"}, true},
+		{&f.Audit.FormerKeys, []any{"audit", "former_keys"}, false},
 	}
 	tls := func(t *TLS, role string) {
 		if t != nil {
