@@ -55,6 +55,7 @@ func passphrase(c config.Unlock) ([]byte, error) {
 // host the same engine.
 type keyService interface {
 	pki.Life
+	readier
 	Key(name keys.Name) keys.Key
 	Create(ctx context.Context, name keys.Name, purpose keys.Purpose) (keys.Info, error)
 	Info(ctx context.Context, name keys.Name) (keys.Info, error)

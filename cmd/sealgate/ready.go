@@ -3,33 +3,116 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/keys"
-	"github.com/sealgate/sealgate/keys/vault"
+)
+
+// Bounds of asking the key service whether it would sign.
+const (
+	readyKeep = 2 * time.Second // an answer holds so long, whoever asks and how often
+	readyWait = 5 * time.Second // one question; a service that hangs is not ready
 )
 
 // dependsAnswer is nil when what the roles of this process depend on does: the
-// state store, and Vault for those that sign at each request. A gateway alone
-// goes on without Vault: its calls need no signature.
+// state store, and the key service for those that sign at each request. A
+// gateway alone goes on without it: its calls need no signature.
 func (r *roles) dependsAnswer(ctx context.Context) error {
-	return errors.Join(r.storeAnswers(ctx), r.vaultAnswers(ctx))
+	return errors.Join(r.storeAnswers(ctx), r.keys.ready(ctx))
 }
 
-// vaultAnswers tells whether Vault would sign now. Its own error may name hosts.
-func (r *roles) vaultAnswers(ctx context.Context) error {
-	client, ok := r.site.keys.(*vault.Client)
-	if !ok || len(r.site.config.Roles) == 1 && r.site.config.Has(config.RoleGateway) {
+// signs reports whether a role of this process signs at each request.
+func signs(c *config.File) bool { return len(c.Roles) != 1 || !c.Has(config.RoleGateway) }
+
+// readier is a key service that can tell whether it would sign now.
+type readier interface {
+	Ready(ctx context.Context) error
+}
+
+// keyReadiness asks the key service on behalf of all probes: one question at a
+// time, at most one in readyKeep, so that probes are no load on Vault and none
+// of them hangs with it. nil is always ready.
+type keyReadiness struct {
+	service readier
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	asking chan struct{} // a question is under way; closed when it is answered
+	asked  time.Time     // when the last one was answered
+	answer error         // for people: a code and what it means
+}
+
+func newKeyReadiness(service readier, log *slog.Logger) *keyReadiness {
+	return &keyReadiness{service: service, log: log, answer: errKeysUnknown}
+}
+
+var errKeysUnknown = keyReason(keys.ErrUnavailable)
+
+// ready is nil when the key service would sign now. When it does not tell
+// before ctx ends it is not ready.
+func (k *keyReadiness) ready(ctx context.Context) error {
+	if k == nil {
 		return nil
 	}
-	err := client.Ready(ctx)
+	k.mu.Lock()
+	if k.asking == nil {
+		if !k.asked.IsZero() && time.Since(k.asked) < readyKeep {
+			defer k.mu.Unlock()
+			return k.answer
+		}
+		k.asking = make(chan struct{})
+		go k.ask(context.WithoutCancel(ctx)) // the answer is for all, and not for the one whose probe gave up
+	}
+	asking := k.asking
+	k.mu.Unlock()
+	select {
+	case <-asking:
+	case <-ctx.Done():
+		return errKeysUnknown
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.answer
+}
+
+func (k *keyReadiness) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	err := k.service.Ready(ctx)
+	answer := keyReason(err)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !sameText(answer, k.answer) || k.asked.IsZero() {
+		if err != nil {
+			k.log.WarnContext(ctx, "the key service is not ready", "error", err.Error())
+		} else {
+			k.log.InfoContext(ctx, "the key service is ready")
+		}
+	}
+	k.answer, k.asked = answer, time.Now()
+	close(k.asking)
+	k.asking = nil
+}
+
+// keyReason is what a probe is told: the code and its meaning. The error itself
+// may name hosts.
+func keyReason(err error) error {
 	if err == nil {
 		return nil
 	}
-	r.log.Warn("vault is not ready", "error", err.Error())
 	why := keys.ErrUnavailable
 	if e, ok := errors.AsType[*keys.Error](err); ok {
 		why = e
 	}
 	return errors.New("keys: " + why.Code() + ": " + why.Error())
+}
+
+func sameText(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Error() == b.Error()
 }

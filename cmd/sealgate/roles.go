@@ -45,7 +45,8 @@ type roles struct {
 	catalogue *catalog.Holder
 	inForce   string // revision of the policy bundle; "": none, or no bundle is configured
 	servers   []*httpserve.Server
-	open      listeners // those that are open already
+	keys      *keyReadiness // nil: no role signs at each request
+	open      listeners     // those that are open already
 	failed    chan error
 }
 
@@ -54,6 +55,9 @@ type roles struct {
 // returns.
 func startRoles(ctx context.Context, s *site, log *slog.Logger, open listeners) (_ *roles, err error) {
 	r := &roles{site: s, log: log, open: open, failed: make(chan error, 4)}
+	if signs(s.config) {
+		r.keys = newKeyReadiness(s.keys, log)
+	}
 	defer func() {
 		if err != nil {
 			r.stop()

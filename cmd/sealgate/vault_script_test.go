@@ -1,13 +1,10 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -45,7 +42,7 @@ func TestVaultScripts(t *testing.T) {
 			v.Must(t, http.MethodPost, "sys/mounts/secret", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
 			c := vaultCommands{t, v}
 			runScripts(t, testscript.Params{Files: []string{script}, Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "samekey": cmdSameKey, "listening": cmdListening, "answers": cmdAnswers,
+				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "samekey": cmdSameKey, "listening": cmdListening, "answers": cmdAnswers, "refuses": cmdRefuses,
 			}}, func(env *testscript.Env) { env.Setenv("VAULT", v.Addr) })
 		})
 	}
@@ -127,16 +124,4 @@ func cmdListening(ts *testscript.TestScript, _ bool, args []string) {
 	line := `msg=listening role=` + args[1] + ` addr=([0-9.:]+)`
 	ts.Check(p.await(line))
 	ts.Setenv(args[2], regexp.MustCompile(line).FindStringSubmatch(p.text())[1])
-}
-
-// answers STATUS URL PATTERN: what a URL answers to GET.
-func cmdAnswers(ts *testscript.TestScript, _ bool, args []string) {
-	resp, err := http.Get(args[1])
-	ts.Check(err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	ts.Check(err)
-	if strconv.Itoa(resp.StatusCode) != args[0] || !regexp.MustCompile(args[2]).Match(body) {
-		ts.Check(fmt.Errorf("%s: %d %s", args[1], resp.StatusCode, body))
-	}
 }

@@ -251,6 +251,12 @@ func (k *Keystore) Lock() {
 // locked is not ready.
 func (k *Keystore) Locked() bool { return k.session.Load() == nil }
 
+// Ready reports whether signatures can be had now: keys.ErrLocked when not.
+func (k *Keystore) Ready(context.Context) error {
+	_, err := k.unlocked()
+	return err
+}
+
 // Counter is the number of the last change. Kept outside, such as in the audit
 // ledger, it betrays a folder that was put back from an older copy.
 func (k *Keystore) Counter() (uint64, error) {

@@ -36,7 +36,8 @@ func TestALockedKeystoreDoesNothing(t *testing.T) {
 	_, errn := h.Counter()
 	errk := h.CreateSecret(t.Context(), "s")
 	_, errx := local.NewSecrets(h.Keystore).Secret(t.Context(), "local:s")
-	for i, err := range []error{errs, errb, erri, errc, errl, errn, errk, errx} {
+	errr := h.Ready(t.Context())
+	for i, err := range []error{errs, errb, erri, errc, errl, errn, errk, errx, errr} {
 		if !errors.Is(err, keys.ErrLocked) {
 			t.Errorf("call %d: %v", i, err)
 		}
@@ -46,6 +47,9 @@ func TestALockedKeystoreDoesNothing(t *testing.T) {
 	}
 	if info, err := h.Info(t.Context(), "c"); err != nil || !info.Software {
 		t.Errorf("after unlock: %+v %v", info, err)
+	}
+	if err := h.Ready(t.Context()); err != nil {
+		t.Errorf("ready after unlock: %v", err)
 	}
 }
 
