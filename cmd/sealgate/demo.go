@@ -20,8 +20,8 @@ import (
 )
 
 type demoArgs struct {
-	dir, doc, addr, vault, ceremony string
-	tour                            bool
+	dir, doc, addr, vault, ceremony, secrets string
+	tour                                     bool
 }
 
 // runDemo runs gateway, seal service and sample departments on loopback, from a
@@ -62,7 +62,7 @@ func (a *demoArgs) run(ctx context.Context, e env, document []byte) (err error) 
 	}
 	defer stopUpstreams()
 	options := demo.Options{Gateway: open.addr("gateway"), Sealer: open.addr("sealer"), TSA: open.addr("tsa"), Admin: open.addr("admin"),
-		Upstreams: upstreams, At: started.Truncate(time.Second)}
+		Upstreams: upstreams, At: started.Truncate(time.Second), Secrets: a.secrets}
 	var maker keyService
 	if a.vault != "" {
 		if maker, err = a.ceremonyKeys(&options); err != nil {
@@ -139,6 +139,7 @@ func parseDemoArgs(args []string) (*demoArgs, []byte, error) {
 	fs.StringVar(&a.addr, "addr", "", "`HOST:PORT` 网关的本机地址 address of the gateway, on loopback")
 	fs.StringVar(&a.vault, "vault", "", "`FILE` 密钥在 Vault 中：服务所用的连接 keys in Vault: how the roles reach it (keys.vault of a configuration)")
 	fs.StringVar(&a.ceremony, "ceremony", "", "`FILE` 与 -vault 同用：制钥仪式所用的连接 with -vault: how the key ceremony reaches it")
+	fs.StringVar(&a.secrets, "secrets", "", "`DIR` 与 -vault 同用：对称密钥已在 Vault 中，此目录为调用方所持 (NAME.hmac) with -vault: the symmetric secrets are in Vault already; the callers' copies")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return nil, nil, err
@@ -148,6 +149,9 @@ func parseDemoArgs(args []string) (*demoArgs, []byte, error) {
 	}
 	if (a.vault == "") != (a.ceremony == "") {
 		return nil, nil, usage(errors.New("-vault 与 -ceremony 同用 go together"))
+	}
+	if a.secrets != "" && a.vault == "" {
+		return nil, nil, usage(errors.New("-secrets 与 -vault 同用 goes with -vault"))
 	}
 	if err := loopbackOnly(a.addr); err != nil {
 		return nil, nil, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/internal/demo"
+	"github.com/sealgate/sealgate/keys"
 )
 
 // Where the demo listens when these ports are free.
@@ -110,6 +111,9 @@ func startUpstreams() (urls map[string]string, stop func(), err error) {
 func prepareError(err error) error {
 	if errors.Is(err, demo.ErrBusy) {
 		return undecided(err, "停止它，或换一个 stop it, or name another -dir")
+	}
+	if e, ok := errors.AsType[*keys.Error](err); ok && e != keys.ErrAccess {
+		return keyError(err) // Vault's
 	}
 	return usage(err)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,9 +45,24 @@ func TestVaultScripts(t *testing.T) {
 			c := vaultCommands{t, v}
 			runScripts(t, testscript.Params{Files: []string{script}, Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"token": c.token, "approle": c.approle, "secret": c.secret, "vault": c.vault, "fill": cmdFill, "samekey": cmdSameKey, "listening": cmdListening, "answers": cmdAnswers, "refuses": cmdRefuses,
-			}}, func(env *testscript.Env) { env.Setenv("VAULT", v.Addr) })
+			}}, func(env *testscript.Env) {
+				env.Setenv("VAULT", v.Addr)
+				env.Setenv("ROOT", testenv.Root(t))
+				env.Setenv("SEALGATE_VAULT_PLUGIN", plugin)
+				env.Setenv("SEALGATE_VAULT_PORT", freePort(t))
+			})
 		})
 	}
+}
+
+// freePort is a port that nobody listens on now.
+func freePort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 // vaultCommands are what the administrator of a script's server does.

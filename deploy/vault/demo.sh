@@ -5,6 +5,10 @@
 #
 #   make vault-demo            (needs bin/vault: make vault)
 #
+# Arguments are handed on to `sealgate demo`. The test of this script sets
+# SEALGATE_VAULT_PORT, SEALGATE (the program) and SEALGATE_VAULT_PLUGIN (a plugin
+# that was built already).
+#
 # Everything lies in a temporary folder and ends with the script. One unseal key
 # and a root token in a shell variable are for trials only; deploy/vault/README.md
 # says how an installation is set up.
@@ -18,10 +22,15 @@ cleanup() {
 	rm -rf "$dir"
 }
 trap cleanup EXIT
+command -v openssl >/dev/null || { echo "缺少 openssl / there is no openssl" >&2; exit 2; }
 [ -x bin/vault ] || { echo "bin/vault 不存在：make vault / there is no bin/vault: make vault" >&2; exit 2; }
 
 mkdir -m 700 "$dir/raft" "$dir/plugins"
-CGO_ENABLED=0 go build -trimpath -o "$dir/plugins/sealgate-vault-plugin" ./cmd/sealgate-vault-plugin
+if [ -n "${SEALGATE_VAULT_PLUGIN:-}" ]; then
+	cp "$SEALGATE_VAULT_PLUGIN" "$dir/plugins/sealgate-vault-plugin"
+else
+	CGO_ENABLED=0 go build -trimpath -o "$dir/plugins/sealgate-vault-plugin" ./cmd/sealgate-vault-plugin
+fi
 cat >"$dir/vault.hcl" <<EOF
 storage "raft" { path = "$dir/raft"  node_id = "n1" }
 listener "tcp" { address = "127.0.0.1:$port"  cluster_address = "127.0.0.1:$((port + 1))"  tls_disable = true }
@@ -59,26 +68,34 @@ for try in $(seq 300); do bin/vault secrets list >/dev/null 2>&1 && break || sle
 bin/vault plugin register -sha256="$(sha256sum "$dir/plugins/sealgate-vault-plugin" | cut -d ' ' -f 1)" secret sealgate-vault-plugin
 bin/vault secrets enable -path=sealgate -plugin-name=sealgate-vault-plugin plugin
 
-# The service: the shipped policy with the demo's key names, and the timestamp
-# authority, which the demo runs in the same process.
+# The service: the shipped policies of the roles that the demo runs in one
+# process, with the demo's names of keys.
 {
 	sed -e 's/seal-\*/demo-seal/g; s/ledger-sealer/checkpoint/g' deploy/vault/sealer.hcl
-	echo 'path "sealgate/sign/tst/tsa" { capabilities = ["update"] }'
-	echo 'path "sealgate/keys/tsa"     { capabilities = ["read"] }'
+	sed -e '/^path "sealgate.*tsa-/!d; s/tsa-\*/tsa/g' deploy/vault/tsa.hcl
+	grep '^path "secret/' deploy/vault/gateway.hcl
 } | bin/vault policy write sealer -
-# The ceremony makes keys, certificates and seals, and seals no document.
-bin/vault policy write ceremony - <<'EOF'
-path "sealgate/keys/*"          { capabilities = ["create", "read", "update", "list"] }
-path "sealgate/sign/x509/*"     { capabilities = ["update"] }
-path "sealgate/sign/sealinfo/*" { capabilities = ["update"] }
-path "auth/token/lookup-self"   { capabilities = ["read"] }
-path "auth/token/renew-self"    { capabilities = ["update"] }
-EOF
+# The ceremony makes keys and certificates, and the seal maker the seal. Neither
+# seals a document.
+bin/vault policy write ceremony deploy/vault/ceremony.hcl
+# (Of the maker's policy the signing only: in one token the more exact path wins,
+# and "keys/maker: read" would take "keys/+: update" away.)
+grep '^path "sealgate/sign/sealinfo' deploy/vault/maker.hcl | sed -e 's/maker-\*/maker/g' | bin/vault policy write maker -
+bin/vault policy write secretadmin deploy/vault/secretadmin.hcl
 bin/vault auth enable approle
 bin/vault write auth/approle/role/sealer token_policies=sealer token_no_default_policy=true token_period=1h >/dev/null
 umask 077
 bin/vault write -f -field=secret_id auth/approle/role/sealer/secret-id >"$dir/secret-id"
-bin/vault token create -policy=ceremony -no-default-policy -period=1h -field=token >"$dir/ceremony-token"
+bin/vault token create -policy=ceremony -policy=maker -no-default-policy -period=1h -field=token >"$dir/ceremony-token"
+# Symmetric secrets: written by who may write and not read them.
+bin/vault secrets enable -path=secret -version=2 kv
+mkdir "$dir/secrets"
+admin=$(bin/vault token create -policy=secretadmin -no-default-policy -ttl=5m -field=token)
+for try in $(seq 100); do bin/vault read secret/config >/dev/null 2>&1 && break || sleep 0.1; done
+for name in pseudonym subject-index rs-benefit scjg-register; do
+	openssl rand -base64 32 >"$dir/secrets/$name.hmac"
+	VAULT_TOKEN=$admin bin/vault kv put -mount=secret "sealgate/gateway/$name" key=- <"$dir/secrets/$name.hmac" >/dev/null
+done
 cat >"$dir/service.yaml" <<EOF
 addresses: ["$VAULT_ADDR"]
 role_id: "$(bin/vault read -field=role_id auth/approle/role/sealer/role-id)"
@@ -89,4 +106,4 @@ addresses: ["$VAULT_ADDR"]
 token: ceremony-token
 EOF
 unset VAULT_TOKEN
-bin/sealgate demo -tour -vault "$dir/service.yaml" -ceremony "$dir/ceremony.yaml" "$@"
+"${SEALGATE:-bin/sealgate}" demo -tour -vault "$dir/service.yaml" -ceremony "$dir/ceremony.yaml" -secrets "$dir/secrets" "$@"

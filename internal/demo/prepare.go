@@ -51,7 +51,15 @@ type Options struct {
 	// which the roles then use them: one line of YAML, paths absolute.
 	Ceremony KeyStore
 	Vault    string
+	// Secrets is a folder with the callers' HMAC keys (NAME.hmac) when these and
+	// the gateway's own secrets are in Vault's KV engine already, at
+	// VaultSecrets; "": the demo makes them and keeps them in files.
+	Secrets string
 }
+
+// VaultSecrets is where the gateway's secrets are in Vault, each in the field
+// key of its name. deploy/vault/gateway.hcl lets a gateway read there.
+const VaultSecrets = "vault:secret/sealgate/gateway/"
 
 // KeyStore is a place where the story's keys can be made and certified.
 type KeyStore interface {
@@ -190,9 +198,11 @@ func (s *Site) establish(ctx context.Context) error {
 	} else if err := s.embedded(ctx); err != nil {
 		return err
 	}
-	for _, name := range []string{"pseudonym", "subject-index"} {
-		if err := s.secret(name); err != nil {
-			return err
+	if s.Options.Secrets == "" {
+		for _, name := range []string{"pseudonym", "subject-index"} {
+			if err := s.secret(name + ".secret"); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.tls(); err != nil {
@@ -241,7 +251,32 @@ func (s *Site) secret(name string) error {
 	if _, err := rand.Read(random); err != nil {
 		return err
 	}
-	return durable.WriteFile(s.Path(name+".secret"), base64.StdEncoding.AppendEncode(nil, random), durable.Private)
+	return durable.WriteFile(s.Path(name), base64.StdEncoding.AppendEncode(nil, random), durable.Private)
+}
+
+// hmac gives a calling system its half of the secret that the gateway has.
+func (s *Site) hmac(id string) error {
+	name := filepath.Join("callers", id+".hmac")
+	if s.Options.Secrets == "" {
+		return s.secret(name)
+	}
+	text, err := durable.ReadPrivate(filepath.Join(s.Options.Secrets, id+".hmac"), 1<<10)
+	if err != nil {
+		return err
+	}
+	if _, err := keys.ParseSecret(text); err != nil {
+		return fmt.Errorf("%s.hmac: %w", id, err)
+	}
+	return durable.WriteFile(s.Path(name), text, durable.Private)
+}
+
+// SecretRef is the reference under which the gateway finds a secret; file is
+// where it lies when it is not in Vault.
+func (s *Site) SecretRef(name, file string) string {
+	if s.Options.Secrets != "" {
+		return VaultSecrets + name + "#key"
+	}
+	return "file:" + file
 }
 
 // certify makes the keys and certificates of the story: root, maker CA, signer
@@ -317,17 +352,13 @@ func (s *Site) caller(id string) error {
 	if err != nil {
 		return err
 	}
-	hmac := make([]byte, 32)
-	if _, err := rand.Read(hmac); err != nil {
-		return err
-	}
 	s.Systems[id] = key.Public()
 	config := fmt.Sprintf("# 业务系统 %s 的调用配置，供 sealgate call 使用 configuration of a calling system\napp: %s\nsm2_key: %s.pem\nca: ../tls/ca.pem\norg: %q\n",
 		id, id, id, DepartmentUSCC(departmentOf(id)))
 	return errors.Join(
 		durable.WriteFile(s.Path("callers", id+".pem"), text, durable.Private),
 		durable.WriteFile(s.Path("callers", id+".pub"), key.Public().PEM(), 0o644),
-		durable.WriteFile(s.Path("callers", id+".hmac"), base64.StdEncoding.AppendEncode(nil, hmac), durable.Private),
+		s.hmac(id),
 		durable.WriteFile(s.Path("callers", id+".yaml"), []byte(config), 0o644))
 }
 
@@ -367,7 +398,7 @@ var configText string
 func (s *Site) writeConfig() error {
 	hmac := map[string]string{}
 	for _, id := range Systems() {
-		hmac[id] = "file:" + s.Path("callers", id+".hmac")
+		hmac[id] = s.SecretRef(id, s.Path("callers", id+".hmac"))
 	}
 	catalogue, err := Catalogue(CatalogueParams{At: s.Options.At, Keys: s.Systems, HMACRefs: hmac, Upstreams: s.Options.Upstreams})
 	if err != nil {
