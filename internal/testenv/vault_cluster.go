@@ -1,9 +1,11 @@
 package testenv
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -184,4 +186,32 @@ func (c *VaultCluster) Rejoin(t testing.TB, v *Vault) {
 		s := v.health()
 		return s == "active" || s == "standby" && v.leader() != ""
 	})
+}
+
+// Snapshot takes a snapshot of the storage of v, the active node.
+func (v *Vault) Snapshot(t testing.TB) []byte {
+	t.Helper()
+	status, out, err := v.Do(context.Background(), v.RootToken, http.MethodGet, "sys/storage/raft/snapshot", nil)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("snapshot: %d %v", status, err)
+	}
+	return out
+}
+
+// Restore replaces the storage of the cluster by a snapshot of its own.
+func (v *Vault) Restore(t testing.TB, snapshot []byte) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, v.Addr+"/v1/sys/storage/raft/snapshot", bytes.NewReader(snapshot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Vault-Token", v.RootToken)
+	resp, err := v.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if out, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("restore: %d %s %v", resp.StatusCode, out, err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -90,6 +91,9 @@ func (v *Vault) PluginPids(t testing.TB) []int {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
+		}
+		if group, err := syscall.Getpgid(pid); err != nil || group != v.Pid() {
+			continue // of another node with the same folder
 		}
 		cmdline, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 		if err == nil && strings.HasPrefix(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte(" "))), want) {
