@@ -28,10 +28,15 @@ path "auth/token/revoke-self" { capabilities = ["update"] }
 func startServer(t testing.TB) *testenv.Vault {
 	t.Helper()
 	v := testenv.StartVault(t)
+	install(t, v)
+	return v
+}
+
+func install(t testing.TB, v *testenv.Vault) {
+	t.Helper()
 	v.InstallEngine(t)
 	v.Must(t, http.MethodPut, "sys/policies/acl/admin", map[string]string{"policy": adminPolicy})
 	v.Role(t, "admin", []string{"admin"}, nil)
-	return v
 }
 
 // open returns a client logged in as role; change may alter its configuration.
