@@ -89,7 +89,7 @@ func (c Config) checked() (Config, error) {
 			return c, fmt.Errorf("%w: address %.80q: want scheme://host:port", ErrConfig, a)
 		}
 		if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-			return c, fmt.Errorf("%w: address %.80q: want https (http only on loopback)", ErrConfig, a)
+			return c, fmt.Errorf("%w: address %.80q: want https, since a token passes there (http only on loopback): give Vault's listener a certificate", ErrConfig, a)
 		}
 		c.Addresses[i] = u.Scheme + "://" + u.Host
 	}

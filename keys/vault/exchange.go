@@ -85,7 +85,7 @@ func (c *Client) exchange(ctx context.Context, node, method, path, token string,
 	//lint:ignore SA1019 what is documented in its place ends the context before the answer was read
 	resp, err := c.apis[node].RawRequestWithContext(ctx, req)
 	if resp == nil {
-		return reply{}, wrote.Load(), plain(err)
+		return reply{}, wrote.Load(), explained(plain(err))
 	}
 	defer resp.Body.Close()
 	r = reply{status: resp.StatusCode, direct: direct, location: resp.Header.Get("Location")}
@@ -94,6 +94,9 @@ func (c *Client) exchange(ctx context.Context, node, method, path, token string,
 	}
 	if len(r.body) > maxAnswer {
 		return reply{}, true, fmt.Errorf("answer of more than %d bytes", maxAnswer)
+	}
+	if r.plainToTLS() {
+		return reply{}, false, errPlain
 	}
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 && n < 3600 {
 		r.retryAfter = time.Duration(n) * time.Second

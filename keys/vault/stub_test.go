@@ -1,20 +1,11 @@
 package vault_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -252,51 +243,6 @@ func TestConfigurationsThatWeakenTheConnectionAreRefused(t *testing.T) {
 			continue
 		}
 		c.Close()
-	}
-}
-
-// tlsNode is a stand-in with a certificate of a CA of its own.
-func tlsNode(t *testing.T) (url, caFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"vault.example"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewUnstartedServer(&node{health: health(200, true, false, time.Now()), other: keyNames})
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	s.Config.ErrorLog = nil
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	caFile = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return s.URL, caFile
-}
-
-func TestVaultsCertificateIsCheckedAgainstTheConfiguredCAAndName(t *testing.T) {
-	url, ca := tlsNode(t)
-	_, otherCA := tlsNode(t)
-	for name, c := range map[string]struct {
-		ca, server string
-		good       bool
-	}{
-		"the right CA and name": {ca, "vault.example", true},
-		"another CA":            {otherCA, "vault.example", false},
-		"the system's CAs":      {"", "vault.example", false},
-		"another name":          {ca, "other.example", false},
-		"the address as name":   {ca, "", false},
-	} {
-		client := stubClient(t, func(v *vault.Config) { v.CAFile, v.ServerName = c.ca, c.server }, url)
-		if err := client.Ready(t.Context()); (err == nil) != c.good {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }
 
