@@ -103,4 +103,7 @@ func (g *Gateway) writeMetrics(w io.Writer) {
 	p("# HELP sealgate_outcomes_lost_total Outcome records that could not be written.\n# TYPE sealgate_outcomes_lost_total counter\nsealgate_outcomes_lost_total %d\n", m.lost.Load())
 	p("# HELP sealgate_ready Whether calls can be served.\n# TYPE sealgate_ready gauge\nsealgate_ready %d\n", ready)
 	p("# HELP sealgate_degraded Whether calls are served under an older policy than the one configured.\n# TYPE sealgate_degraded gauge\nsealgate_degraded %d\n", degraded)
+	if g.cfg.Metrics != nil {
+		g.cfg.Metrics(w)
+	}
 }

@@ -36,6 +36,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -101,6 +102,9 @@ type Config struct {
 	// Depends says whether what no other field can be asked about answers, such
 	// as the store of nonces; Ready asks it. nil: there is nothing.
 	Depends func(ctx context.Context) error
+	// Metrics adds what others of this process count to /metrics, in the same
+	// form; nil: nothing.
+	Metrics func(w io.Writer)
 	// Log receives what callers do not; nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/vault"
 )
 
 // Bounds of asking the key service whether it would sign.
@@ -115,4 +118,33 @@ func sameText(a, b error) bool {
 		return a == b
 	}
 	return a.Error() == b.Error()
+}
+
+// alarming is a key service that raises alarms.
+type alarming interface {
+	Alarms() []vault.AlarmState
+}
+
+// writeAlarms adds the alarms of the key service to the metrics, so that a
+// monitoring system sees them without reading logs.
+func (r *roles) writeAlarms(w io.Writer) {
+	a, ok := r.site.keys.(alarming)
+	if !ok {
+		return
+	}
+	// A reader that went away shows at the next write; there is nobody to tell.
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	all := a.Alarms()
+	p("# HELP sealgate_alarm Whether an alarm lasts now; its runbook is docs/handbook/keys-vault.md.\n# TYPE sealgate_alarm gauge\n")
+	for _, s := range all {
+		on := 0
+		if s.On {
+			on = 1
+		}
+		p("sealgate_alarm{alarm=%q} %d\n", s.Alarm, on)
+	}
+	p("# HELP sealgate_alarms_total How often an alarm was raised.\n# TYPE sealgate_alarms_total counter\n")
+	for _, s := range all {
+		p("sealgate_alarms_total{alarm=%q} %d\n", s.Alarm, s.Count)
+	}
 }

@@ -110,7 +110,7 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 		Catalogue: r.catalogue, Ledger: s.ledger, Refusals: s.refusals,
 		Identity: identity.NewVerifier(s.store.Nonces(), s.secrets, sessions), Sessions: sessions,
 		Quotas: &catalog.MemoryQuotas{}, Zone: string(c.Zone), TrustedProxies: proxies,
-		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.dependsAnswer,
+		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.dependsAnswer, Metrics: r.writeAlarms,
 	})
 	if err != nil {
 		return usage(err)
@@ -256,6 +256,10 @@ func (r *roles) admin() http.Handler {
 			return
 		}
 		answer(w, http.StatusOK, "ready")
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		r.writeAlarms(w)
 	})
 	return mux
 }

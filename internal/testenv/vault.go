@@ -43,11 +43,19 @@ func StartVault(t testing.TB) *Vault {
 	return startVault(t, nil)
 }
 
+// StartEmptyVault starts a server that nobody has initialised.
+func StartEmptyVault(t testing.TB) *Vault {
+	t.Helper()
+	v := newVault(t, "n1", filepath.Join(t.TempDir(), "plugins"), nil)
+	v.Start(t)
+	return v
+}
+
 func startVault(t testing.TB, c *VaultTLS) *Vault {
 	t.Helper()
 	v := newVault(t, "n1", filepath.Join(t.TempDir(), "plugins"), c)
 	v.Start(t)
-	v.initialise(t)
+	v.Initialise(t)
 	v.Unseal(t)
 	return v
 }
@@ -90,8 +98,8 @@ log_level = "warn"
 	return v
 }
 
-// initialise makes the server's keys: one unseal key and the root token.
-func (v *Vault) initialise(t testing.TB) {
+// Initialise makes the server's keys: one unseal key and the root token.
+func (v *Vault) Initialise(t testing.TB) {
 	t.Helper()
 	var keys struct {
 		Keys []string `json:"keys"`

@@ -34,7 +34,7 @@ func StartVaultCluster(t testing.TB, n int) *VaultCluster {
 	}
 	first := c.Nodes[0]
 	first.awaitListening(t)
-	first.initialise(t)
+	first.Initialise(t)
 	first.Unseal(t)
 	for _, v := range c.Nodes[1:] {
 		v.unsealKey, v.RootToken = first.unsealKey, first.RootToken

@@ -71,8 +71,9 @@ type Config struct {
 	// Logger gets what an operator must know; nil is slog.Default.
 	Logger *slog.Logger
 
-	// transport replaces the network in tests.
+	// transport and clock replace the network and the host's clocks in tests.
 	transport http.RoundTripper
+	clock     func() reading
 }
 
 // ErrConfig says that a Config cannot be used.
@@ -115,6 +116,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.clock == nil {
+		c.clock = readClock()
 	}
 	return c, nil
 }

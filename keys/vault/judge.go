@@ -166,7 +166,7 @@ func (c *Client) failed(ctx context.Context) {
 		count = 2
 	}
 	if c.breaker.fail(time.Now(), count) {
-		c.config.Logger.ErrorContext(ctx, "vault: does not answer, requests are refused for a while", "nodes", strings.Join(c.config.Addresses, " "))
+		c.alarms.raise(ctx, AlarmSilent, fmt.Errorf("requests are refused for a while, nodes: %s", strings.Join(c.config.Addresses, " ")))
 	}
 }
 

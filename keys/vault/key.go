@@ -212,7 +212,8 @@ func (p *public) check(rs []keys.Request, out []keys.Result) {
 
 // send has Vault sign requests of one lane, in one batch, and checks what it
 // answers.
-func (k *Key) send(ctx context.Context, l lane, rs []keys.Request) ([]keys.Result, error) {
+func (k *Key) send(ctx context.Context, l lane, rs []keys.Request) (out []keys.Result, err error) {
+	defer func() { k.client.alarms.faults(ctx, k.name, out, err) }()
 	p, err := k.public(ctx, l.version)
 	if err != nil {
 		return nil, err
@@ -249,8 +250,7 @@ func (k *Key) send(ctx context.Context, l lane, rs []keys.Request) ([]keys.Resul
 	if err != nil {
 		return nil, err
 	}
-	out, err := parseSignatures(r.body, l.version, len(rs))
-	if err != nil {
+	if out, err = parseSignatures(r.body, l.version, len(rs)); err != nil {
 		return nil, err
 	}
 	p.check(rs, out)

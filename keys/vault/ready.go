@@ -29,10 +29,12 @@ const maxSkew = 150 * time.Second
 func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.SignTimeout)
 	defer cancel()
-	if err := c.locate(ctx); err != nil {
+	err := c.locate(ctx)
+	c.alarms.observe(ctx, err)
+	if err != nil {
 		return err
 	}
-	_, _, err := c.tokens.get(ctx)
+	_, _, err = c.tokens.get(ctx)
 	return err
 }
 

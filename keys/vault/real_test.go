@@ -15,7 +15,7 @@ type realTest struct {
 
 func TestAgainstARealVault(t *testing.T) {
 	v := startServer(t)
-	for _, list := range [][]realTest{contractTests, policyTests, failureTests, loginTests, auditTests, batchTests, migrateTests, secretTests} {
+	for _, list := range [][]realTest{contractTests, policyTests, failureTests, loginTests, auditTests, batchTests, migrateTests, secretTests, alarmTests} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) { c.test(t, v) })
 		}

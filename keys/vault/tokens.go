@@ -100,8 +100,15 @@ func (t *tokens) login() {
 		// Of a login. What it was wanted for has not been sent.
 		err = fmt.Errorf("%w: %v", keys.ErrUnavailable, err)
 	}
-	if err != nil {
-		t.client.config.Logger.ErrorContext(ctx, "vault: login failed", "error", err)
+	switch alarms := &t.client.alarms; {
+	case err == nil:
+		alarms.over(ctx, AlarmLogin)
+	case errors.Is(err, keys.ErrSealed):
+		alarms.observe(ctx, err)
+	case errors.Is(err, keys.ErrUnavailable), errors.Is(err, keys.ErrLimited):
+		t.client.config.Logger.WarnContext(ctx, "vault: login failed", "error", err)
+	default:
+		alarms.raise(ctx, AlarmLogin, err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

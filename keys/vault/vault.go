@@ -7,7 +7,7 @@
 //   - (*Client).Key, for signatures. Concurrent calls of Sign share requests.
 //   - Create, Rotate, CSR, InstallCertificate …: the life of keys, for those
 //     whose Vault policy allows it.
-//   - (*Client).Ready, for the readiness probe.
+//   - (*Client).Ready, for the readiness probe; Alarms, for metrics.
 //   - Migrate, to make new keys in Vault for those of another store.
 //
 // What it promises, and refuses:
@@ -69,6 +69,7 @@ type Client struct {
 	tokens  *tokens
 	breaker breaker
 	limit   limit
+	alarms  alarms
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -93,10 +94,11 @@ func Open(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{config: c, http: h, apis: apis, nodes: nodes{list: c.Addresses}, keys: map[keys.Name]*Key{}}
+	client := &Client{config: c, http: h, apis: apis, nodes: nodes{list: c.Addresses}, alarms: newAlarms(c.Logger), keys: map[keys.Name]*Key{}}
 	client.life, client.end = context.WithCancel(context.Background())
 	client.tokens = newTokens(client)
 	client.wg.Go(client.tokens.keep)
+	client.wg.Go(client.watch)
 	return client, nil
 }
 
@@ -156,6 +158,7 @@ func (c *Client) call(ctx context.Context, q request) (reply, error) {
 		r, v := c.once(ctx, q.method, q.path, tok, q.body)
 		switch v.kind {
 		case answered:
+			c.alarms.over(ctx, AlarmSealed, AlarmSilent)
 			return r, v.err
 		case badToken:
 			if renewed {
@@ -175,6 +178,7 @@ func (c *Client) call(ctx context.Context, q request) (reply, error) {
 		case undone:
 			if errors.Is(v.err, keys.ErrSealed) {
 				if sealed++; sealed >= len(c.nodes.list) {
+					c.alarms.observe(ctx, v.err)
 					return reply{}, v.err // at once: only people can unseal
 				}
 			}
