@@ -86,11 +86,12 @@ const (
 	TypeBundle     Type = "bundle"     // canonical JSON of an officer's statement about a policy bundle
 	TypeTST        Type = "tst"        // DER TSTInfo with its signed attributes (gm.TSTItem); see Type.Message
 	TypeX509       Type = "x509"       // DER TBSCertificate, TBSCertList or ResponseData of OCSP
+	TypeRevocation Type = "revocation" // of those of x509 the last two: what says that something is no longer good
 )
 
 // Types lists all types in a stable order.
 func Types() []Type {
-	return []Type{TypeTBS, TypeSealInfo, TypeStatusList, TypeCheckpoint, TypeBundle, TypeTST, TypeX509}
+	return []Type{TypeTBS, TypeSealInfo, TypeStatusList, TypeCheckpoint, TypeBundle, TypeTST, TypeX509, TypeRevocation}
 }
 
 // ParseType returns the type called s, or ErrType.
@@ -101,7 +102,7 @@ func ParseType(s string) (Type, error) {
 	return "", fmt.Errorf("%w: %.80q is no type", ErrType, s)
 }
 
-// Signs returns the one type that a key of this purpose may sign, or "" for an
+// Signs returns the one type that a key of this purpose signs, or "" for an
 // unknown purpose. That every purpose has exactly one type is what keeps a
 // signature made for one duty from being shown as another's.
 func (p Purpose) Signs() Type {
@@ -124,8 +125,16 @@ func (p Purpose) Signs() Type {
 	return ""
 }
 
-// Allows reports whether a key of this purpose may sign structures of type t.
-func (p Purpose) Allows(t Type) bool { return t != "" && p.Signs() == t }
+// Allows reports whether a key of this purpose may sign structures of type t:
+// those of its one type. TypeRevocation is no second one. It is the part of
+// TypeX509 that a publisher of revocation needs, as a right of its own (the path
+// sign/revocation/NAME), so that whoever steals it issues no certificate.
+func (p Purpose) Allows(t Type) bool {
+	if t == TypeRevocation {
+		t = TypeX509
+	}
+	return t != "" && p.Signs() == t
+}
 
 // CertificateBound reports whether a version of such a key goes live only when
 // its certificate is installed, because what it signs names that certificate.

@@ -201,10 +201,17 @@ func (p *Pinned) SignStatusList(ctx context.Context, list []byte) ([]byte, error
 	return p.sign(ctx, TypeStatusList, list)
 }
 
-// X509 returns the function with which gm.CreateCertificate and
-// gm.CreateRevocationList have their structures signed.
+// X509 returns the function with which gm.CreateCertificate has its structures
+// signed.
 func (p *Pinned) X509(ctx context.Context) gm.SignFunc {
 	return func(tbs []byte) ([]byte, error) { return p.sign(ctx, TypeX509, tbs) }
+}
+
+// Revocation returns the function with which gm.CreateList and
+// gm.CreateOCSPResponse have their structures signed. It asks for less than X509
+// does: certificates are not signed through it.
+func (p *Pinned) Revocation(ctx context.Context) gm.SignFunc {
+	return func(tbs []byte) ([]byte, error) { return p.sign(ctx, TypeRevocation, tbs) }
 }
 
 func (p *Pinned) sign(ctx context.Context, t Type, item []byte) ([]byte, error) {

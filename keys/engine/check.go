@@ -31,6 +31,8 @@ func (e *Engine) check(v *version, q keys.Request, now time.Time) error {
 		return e.checkSealInfo(v, q.Item, now)
 	case keys.TypeX509:
 		return e.checkX509(v, q.Item, now)
+	case keys.TypeRevocation:
+		return e.checkRevocation(v, q.Item, now)
 	case keys.TypeCheckpoint:
 		return e.checkCheckpoint(q.Item, now)
 	case keys.TypeTST:

@@ -29,13 +29,29 @@ func (e *Engine) checkX509(v *version, item []byte, now time.Time) error {
 	if !in.ReadASN1(&body, casn1.SEQUENCE) || !in.Empty() {
 		return fmt.Errorf("%w: neither TBSCertificate nor TBSCertList nor ResponseData", keys.ErrItem)
 	}
-	switch {
-	case body.PeekASN1Tag(casn1.INTEGER):
-		return e.checkCRL(v, body, now)
-	case body.PeekASN1Tag(casn1.Tag(1).ContextSpecific().Constructed()):
-		return e.checkOCSP(v, item, now)
+	if body.PeekASN1Tag(casn1.INTEGER) || body.PeekASN1Tag(responderByName) {
+		return e.checkRevocation(v, item, now)
 	}
 	return e.checkCertificate(v, item, now)
+}
+
+// responderByName is [1], with which a ResponseData begins.
+var responderByName = casn1.Tag(1).ContextSpecific().Constructed()
+
+// checkRevocation accepts a TBSCertList or a ResponseData of OCSP, and never a
+// certificate.
+func (e *Engine) checkRevocation(v *version, item []byte, now time.Time) error {
+	in := cryptobyte.String(item)
+	var body cryptobyte.String
+	if in.ReadASN1(&body, casn1.SEQUENCE) && in.Empty() {
+		switch {
+		case body.PeekASN1Tag(casn1.INTEGER):
+			return e.checkCRL(v, body, now)
+		case body.PeekASN1Tag(responderByName):
+			return e.checkOCSP(v, item, now)
+		}
+	}
+	return fmt.Errorf("%w: neither TBSCertList nor ResponseData", keys.ErrItem)
 }
 
 // checkCertificate checks a TBSCertificate. A pending version, which has no

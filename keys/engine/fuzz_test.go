@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"crypto/x509/pkix"
 	"encoding/json"
 	"flag"
@@ -162,7 +163,14 @@ func FuzzCASignsOnlyCertificatesAndLists(f *testing.F) {
 	}))
 	key := e.Key("ca")
 	f.Fuzz(func(t *testing.T, item []byte) {
-		if _, err := key.Sign(t.Context(), keys.Request{Type: keys.TypeX509, Item: item, KeyVersion: 1}); err != nil {
+		_, all := key.Sign(t.Context(), keys.Request{Type: keys.TypeX509, Item: item, KeyVersion: 1})
+		if _, part := key.Sign(t.Context(), keys.Request{Type: keys.TypeRevocation, Item: item, KeyVersion: 1}); part == nil {
+			var outer asn1.RawValue // a TBSCertificate of version 3 begins with [0]
+			if _, err := asn1.Unmarshal(item, &outer); err != nil || all != nil || outer.Bytes[0] == 0xa0 {
+				t.Fatal("the right to revoke signed what is no list and no answer")
+			}
+		}
+		if all != nil {
 			return
 		}
 		if !bytes.Contains(item, ca.RawSubject) {

@@ -25,8 +25,10 @@ func testOCSP(e *env) {
 	}
 	for _, change := range []func(*gm.ResponseData){func(*gm.ResponseData) {}, func(d *gm.ResponseData) { d.Nonce, d.Statuses = nil, d.Statuses[:1] }} {
 		tbs := answer(cert, change)
-		s, err := e.sign("ca", keys.TypeX509, 1, tbs)
-		e.verified(info, tbs, s, err)
+		for _, ty := range []keys.Type{keys.TypeX509, keys.TypeRevocation} {
+			s, err := e.sign("ca", ty, 1, tbs)
+			e.verified(info, tbs, s, err)
+		}
 	}
 	with := func(change func(*gm.ResponseData)) []byte { return answer(cert, change) }
 	for name, c := range map[string]struct {

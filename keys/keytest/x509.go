@@ -90,6 +90,14 @@ func testCertificates(e *env) {
 	refuse("a certificate request", keys.ErrItem, req.Raw)
 }
 
+// emptyList is a TBSCertList of issuer, issued now, that revokes nothing.
+func (e *env) emptyList(issuer *gm.Certificate) []byte {
+	return Captured(e, func(sign gm.SignFunc) error {
+		_, err := gm.CreateRevocationList(big.NewInt(1), e.clock.Now(), e.clock.Now().AddDate(0, 0, 7), nil, issuer, sign)
+		return err
+	})
+}
+
 func testRevocationLists(e *env) {
 	info := e.create("ca", keys.CA)
 	cert := info.Versions[0].Certificate
@@ -103,8 +111,10 @@ func testRevocationLists(e *env) {
 	week := now.AddDate(0, 0, 7)
 	gone := gm.RevokedEntry{Serial: big.NewInt(9), At: now, Reason: 1}
 	for _, tbs := range [][]byte{list(cert, now, week), list(cert, now, week, gone, gm.RevokedEntry{Serial: big.NewInt(10), At: now})} {
-		s, err := e.sign("ca", keys.TypeX509, 1, tbs)
-		e.verified(info, tbs, s, err)
+		for _, ty := range []keys.Type{keys.TypeX509, keys.TypeRevocation} {
+			s, err := e.sign("ca", ty, 1, tbs)
+			e.verified(info, tbs, s, err)
+		}
 	}
 	for name, c := range map[string]struct {
 		tbs  []byte
@@ -119,10 +129,18 @@ func testRevocationLists(e *env) {
 		"cut off":            {list(cert, now, week, gone)[:40], keys.ErrItem},
 		"nothing but a list": {[]byte{0x30, 3, 2, 1, 1}, keys.ErrItem},
 	} {
-		s, err := e.sign("ca", keys.TypeX509, 1, c.tbs)
-		e.refused(name, c.want, s, err)
+		for _, ty := range []keys.Type{keys.TypeX509, keys.TypeRevocation} {
+			s, err := e.sign("ca", ty, 1, c.tbs)
+			e.refused(name+" as "+string(ty), c.want, s, err)
+		}
 	}
-	must[keys.Info](e)(e.b.Create(e.ctx, "young", keys.CA))
-	s, err := e.sign("young", keys.TypeX509, 1, list(cert, now, week, gone))
+	s, err := e.sign("ca", keys.TypeRevocation, 1, e.leafTBS(cert, templateFor(keys.Seal)))
+	e.refused("a certificate through the right to revoke", keys.ErrItem, s, err)
+	young := must[keys.Info](e)(e.b.Create(e.ctx, "young", keys.CA))
+	s, err = e.sign("young", keys.TypeX509, 1, list(cert, now, week, gone))
 	e.refused("a CA without certificate", keys.ErrVersion, s, err)
+	root := e.certTBS(nil, gm.Template{Subject: pkix.Name{CommonName: "Young Root"}, IsCA: true, MaxPathLen: 1,
+		KeyUsage: gm.KeyUsageCertSign | gm.KeyUsageCRLSign, NotBefore: now, NotAfter: now.AddDate(10, 0, 0)}, young.Versions[0].Public)
+	s, err = e.sign("young", keys.TypeRevocation, 1, root)
+	e.refused("a root through the right to revoke", keys.ErrVersion, s, err)
 }

@@ -215,7 +215,7 @@ func (o *OCSP) sign(ctx context.Context, data gm.ResponseData) (*gm.OCSPResponse
 	defer cancel()
 	ca := o.cfg.CA
 	if o.cfg.Delegate == nil {
-		return gm.CreateOCSPResponse(data, ca.cert, ca.cert, ca.signer.X509(ctx))
+		return gm.CreateOCSPResponse(data, ca.cert, ca.cert, ca.signer.Revocation(ctx))
 	}
 	return gm.CreateOCSPResponse(data, ca.cert, o.cfg.Delegate, func(tbs []byte) ([]byte, error) { return o.cfg.Sign(ctx, tbs) })
 }

@@ -214,5 +214,5 @@ func (a *Authority) Enrol(ctx context.Context, key keys.Key, life Life, p Profil
 // promises that (expiredCertsOnCRL), so that old signatures can be judged by it.
 // Numbers grow; the caller, such as a Book, keeps them.
 func (a *Authority) RevocationList(ctx context.Context, number *big.Int, now, next time.Time, revoked []gm.RevokedEntry) (*gm.RevocationList, error) {
-	return gm.CreateList(gm.ListTemplate{Number: number, ThisUpdate: now, NextUpdate: next, Revoked: revoked, KeepsExpired: a.cert.NotBefore}, a.cert, a.signer.X509(ctx))
+	return gm.CreateList(gm.ListTemplate{Number: number, ThisUpdate: now, NextUpdate: next, Revoked: revoked, KeepsExpired: a.cert.NotBefore}, a.cert, a.signer.Revocation(ctx))
 }
