@@ -2,8 +2,8 @@ package engine_test
 
 import (
 	"bytes"
-	"encoding/asn1"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"flag"
 	"math/big"
