@@ -30,7 +30,7 @@ func officers(c *config.File) (*trust.Anchors, error) {
 	if len(c.Revoked) == 0 {
 		return anchors, nil
 	}
-	source, err := trust.LoadRevocations(trust.RevocationConfig{}, c.Revoked...)
+	source, err := trust.LoadRevocations(freshness(c), c.Revoked...)
 	if err != nil {
 		return nil, usage(fmt.Errorf("吊销信息不可读 revoked: %w", err))
 	}

@@ -51,7 +51,7 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 	if len(c.Trust) == 0 && c.Gateway != nil && c.Gateway.Policy.Bundle != "" {
 		revoked = nil // it is about policy officers only
 	}
-	if p.judge, err = judge(c.Trust, revoked); err != nil {
+	if p.judge, err = judge(c.Trust, revoked, freshness(c)); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/keys/trust"
 	"github.com/sealgate/sealgate/seal"
 )
@@ -29,12 +30,16 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	fs.Var(&anchors, "trust", "`FILE|DIR` 信任锚（PEM 或 DER），可多次 trust anchors, may be repeated")
 	var revoked list
 	fs.Var(&revoked, "revoked", "`FILE|DIR` 吊销列表、OCSP 应答、印章状态列表，可多次 CRLs, OCSP answers, seal status lists, may be repeated")
+	maxAge := fs.Duration("max-age", 0, "`DURATION` 吊销信息的最大年龄 how old -revoked may be and still say that something is not revoked, such as 72h")
 	at := fs.String("at", "", "`TIME` 按此时间判断 judge as if now were this time (RFC 3339)")
 	strict := fs.Bool("strict", false, "严格：未受保护即无效 what is not protected makes a file invalid")
 	asJSON := fs.Bool("json", false, "每行一个 JSON one JSON object a line")
 	files, err := parse(fs, args)
 	if err != nil {
 		return err
+	}
+	if *maxAge < 0 {
+		return usage(errors.New("-max-age 不能为负 must not be negative"))
 	}
 	if len(files) == 0 {
 		return usage(errors.New("缺少文件 missing file"), "sealgate verify -trust DIR FILE...")
@@ -43,11 +48,11 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	config, err := judge(anchors, revoked)
+	judges, err := judge(anchors, revoked, trust.RevocationConfig{MaxAge: *maxAge})
 	if err != nil {
 		return err
 	}
-	verifier := seal.NewVerifier(config)
+	verifier := seal.NewVerifier(judges)
 	var worst int
 	for i, name := range files {
 		data, err := readDocument(name)
@@ -65,8 +70,13 @@ func runVerify(ctx context.Context, e env, args []string) error {
 	return silently(worst)
 }
 
+// freshness is what a configuration says about the age of revocation data.
+func freshness(c *config.File) trust.RevocationConfig {
+	return trust.RevocationConfig{Grace: time.Duration(c.Freshness.Grace), MaxAge: time.Duration(c.Freshness.MaxAge)}
+}
+
 // judge reads what a verifier believes: anchors, and what was revoked.
-func judge(anchors, revoked []string) (c seal.VerifierConfig, err error) {
+func judge(anchors, revoked []string, fresh trust.RevocationConfig) (c seal.VerifierConfig, err error) {
 	if len(anchors) > 0 {
 		if c.Trust, err = trust.Load(anchors...); err != nil {
 			return c, usage(fmt.Errorf("信任锚不可读 %w", err), "-trust 指向 PEM 或 DER 证书文件或其目录 names certificates or a folder of them")
@@ -75,7 +85,7 @@ func judge(anchors, revoked []string) (c seal.VerifierConfig, err error) {
 	if len(revoked) == 0 {
 		return c, nil
 	}
-	source, err := trust.LoadRevocations(trust.RevocationConfig{}, revoked...)
+	source, err := trust.LoadRevocations(fresh, revoked...)
 	if err != nil {
 		return c, usage(fmt.Errorf("吊销信息不可读 %w", err), "-revoked 指向吊销列表、OCSP 应答或印章状态列表 names revocation lists, OCSP answers or seal status lists")
 	}

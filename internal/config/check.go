@@ -60,6 +60,9 @@ func (f *File) Check(at time.Time) []*Error {
 	if f.Admin != nil {
 		c.listen(f.Admin.Listen, "admin", "listen")
 	}
+	if f.Freshness.MaxAge > 0 && f.Freshness.Grace >= f.Freshness.MaxAge {
+		c.fail("a grace that long means nothing beside max_age", "revocation_freshness", "grace")
+	}
 	c.need(f.Audit.Dir, "audit", "dir")
 	if len(f.Roles) > 0 {
 		c.need(f.State.SQLite, "state", "sqlite")

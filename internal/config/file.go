@@ -36,9 +36,22 @@ type File struct {
 	// Revoked names files or folders of revocation lists, OCSP answers and seal
 	// status lists, as -revoked does. Left out: revocation is not known.
 	Revoked []string `yaml:"revoked"`
+	// Freshness limits how old revocation data may be and still say that
+	// something is not revoked. Left out: each list and answer says it itself.
+	Freshness Freshness `yaml:"revocation_freshness"`
 
 	doc *Document
 	dir string
+}
+
+// Freshness says how long revocation data count as evidence that something is
+// not revoked: until the earlier of nextUpdate plus Grace and thisUpdate plus
+// MaxAge. That something is revoked counts for ever.
+type Freshness struct {
+	// Grace after nextUpdate; left out: none.
+	Grace Duration `yaml:"grace"`
+	// MaxAge after thisUpdate, whatever nextUpdate says; left out: no limit.
+	MaxAge Duration `yaml:"max_age"`
 }
 
 // Role is a part of Sealgate that a process runs.

@@ -107,6 +107,7 @@ func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 		{"sealer without keys", "keys:\n  dir: keys\n  unlock: {file: secret}\n", "", "keys: a value is needed"},
 		{"TLS pair missing", "zone: extranet", "zone: extranet\n  tls: {cert: c.pem, key: k.pem}", "gateway.tls.cert: the file does not exist"},
 		{"TLS pair is rubbish", "zone: extranet", "zone: extranet\n  tls: {cert: secret, key: secret}", "not a pair of PEM files"},
+		{"a grace beyond the maximum age", "trust: [anchors]", "trust: [anchors]\nrevocation_freshness: {grace: 72h, max_age: 72h}", "revocation_freshness.grace: a grace that long"},
 		{"trust missing", "[anchors]", "[none]", "trust.0: the file does not exist"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -79,9 +79,9 @@ func (r *Revocations) askLists(lists []*heldList, cert, issuer *gm.Certificate, 
 
 // listSilent says why it means nothing that a list does not name cert, or "".
 func (r *Revocations) listSilent(l *heldList, cert *gm.Certificate, at time.Time) string {
-	switch {
-	case !r.speaksOf(at, l.NextUpdate):
-		return fmt.Sprintf("the revocation list about %s ended %s", name(cert), stamp(l.NextUpdate))
+	switch end := r.freshUntil(l.ThisUpdate, l.NextUpdate); {
+	case at.After(end):
+		return fmt.Sprintf("the revocation list about %s was fresh until %s only", name(cert), stamp(end))
 	case l.ThisUpdate.After(cert.NotAfter) && (l.KeepsExpired.IsZero() || cert.NotAfter.Before(l.KeepsExpired)):
 		return fmt.Sprintf("the revocation list of %s no longer names certificates that ended, as %s did", stamp(l.ThisUpdate), name(cert))
 	}

@@ -68,6 +68,7 @@ func (r *Revocations) askAnswers(answers []*heldAnswer, cert, issuer *gm.Certifi
 		if next.IsZero() {
 			next = s.ThisUpdate.Add(ocspSkew)
 		}
+		end := r.freshUntil(s.ThisUpdate, next)
 		switch {
 		case s.State == gm.CertRevoked && !s.RevokedAt.After(at):
 			if s.Reason != reasonHold || newest {
@@ -77,8 +78,8 @@ func (r *Revocations) askAnswers(answers []*heldAnswer, cert, issuer *gm.Certifi
 			consider(Revocation{State: NotRevoked})
 		case s.State != gm.CertGood:
 			consider(Revocation{State: CannotAnswer, Detail: fmt.Sprintf("the OCSP responder does not know %s", name(cert))})
-		case !r.speaksOf(at, next):
-			consider(Revocation{State: CannotAnswer, Detail: fmt.Sprintf("the OCSP answer about %s ended %s", name(cert), stamp(next))})
+		case at.After(end):
+			consider(Revocation{State: CannotAnswer, Detail: fmt.Sprintf("the OCSP answer about %s was fresh until %s only", name(cert), stamp(end))})
 		case s.ThisUpdate.After(cert.NotAfter):
 			consider(Revocation{State: CannotAnswer, Detail: fmt.Sprintf("the OCSP answer about %s was given after it ended", name(cert))})
 		default:

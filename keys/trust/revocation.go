@@ -31,6 +31,10 @@ type RevocationConfig struct {
 	// as evidence that something is not revoked. 0: not at all. That something
 	// is revoked counts for ever.
 	Grace time.Duration
+	// MaxAge is how long after its thisUpdate it counts so at most, whatever
+	// its nextUpdate and Grace say: a publisher that calls a list good until
+	// 2099 does not decide how old our knowledge may be. 0: no limit.
+	MaxAge time.Duration
 }
 
 // Revocations answers from revocation lists (RFC 5280), OCSP responses (RFC
@@ -44,11 +48,11 @@ type RevocationConfig struct {
 //
 // It answers three ways. IsRevoked: some genuine list or answer, however old,
 // says so. NotRevoked: none does, and one speaks about the time in question,
-// that is, it was issued after that time or had not passed its next update
-// then, and the certificate had not ended when it was issued (ended ones leave
+// that is, it was issued after that time, or was still fresh then
+// (RevocationConfig), and the certificate had not ended when it was issued (ended ones leave
 // the lists). CannotAnswer otherwise. It is safe for concurrent use.
 type Revocations struct {
-	grace time.Duration
+	grace, maxAge time.Duration
 
 	mu      sync.RWMutex
 	size    int
@@ -59,7 +63,7 @@ type Revocations struct {
 
 // NewRevocations returns an empty Revocations, which can answer nothing.
 func NewRevocations(c RevocationConfig) *Revocations {
-	return &Revocations{grace: max(c.Grace, 0), lists: map[string][]*heldList{}, answers: map[string][]*heldAnswer{}, seals: map[string][]*SealStatusList{}}
+	return &Revocations{grace: max(c.Grace, 0), maxAge: max(c.MaxAge, 0), lists: map[string][]*heldList{}, answers: map[string][]*heldAnswer{}, seals: map[string][]*SealStatusList{}}
 }
 
 // LoadRevocations reads files and folders. In a folder, files .crl, .pem, .der,
@@ -178,10 +182,16 @@ func (r *Revocations) Status(cert, issuer *gm.Certificate, at time.Time) Revocat
 	return best
 }
 
-// speaksOf reports whether what was issued at this and lasts until next is
-// evidence about a time: next (and the grace) is not over then. Something
+// freshUntil is the end of the times about which something is evidence that
+// was issued at this and lasts until next. There is no beginning: something
 // issued later knows all the better.
-func (r *Revocations) speaksOf(at, next time.Time) bool { return !at.After(next.Add(r.grace)) }
+func (r *Revocations) freshUntil(this, next time.Time) time.Time {
+	end := next.Add(r.grace)
+	if oldest := this.Add(r.maxAge); r.maxAge > 0 && oldest.Before(end) {
+		return oldest
+	}
+	return end
+}
 
 // verdicts remembers under which certificates something that is held verifies,
 // and which certificate signed it.

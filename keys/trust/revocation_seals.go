@@ -301,11 +301,11 @@ func (r *Revocations) SealStatus(id string, maker, issuer *gm.Certificate, at ti
 			if e, found := l.find(id, at); found {
 				return Revocation{State: IsRevoked, At: e.Since, Detail: e.Reason}
 			}
-			switch {
-			case r.speaksOf(at, l.Next):
+			switch end := r.freshUntil(l.Issued, l.Next); {
+			case !at.After(end):
 				best = Revocation{State: NotRevoked}
 			case best.State == CannotAnswer:
-				best.Detail = "the seal status list ended " + stamp(l.Next)
+				best.Detail = "the seal status list was fresh until " + stamp(end) + " only"
 			}
 			break
 		}

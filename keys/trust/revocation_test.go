@@ -96,6 +96,38 @@ func TestRevocationListsAnswerForTheTimesTheyKnow(t *testing.T) {
 	knows(t, "no data", NewRevocations(RevocationConfig{}).Status(good.Certificate, root.Certificate, mid), "unknown")
 }
 
+func TestAListValidForDecadesIsNotFreshBeyondTheMaximumAge(t *testing.T) {
+	root := issue(t, nil, "root", listCA)
+	good, bad := issue(t, root, "good"), issue(t, root, "bad")
+	const id = "22010000000002" // not on the list of status()
+	long := status(good)
+	long.Next = mid.AddDate(50, 0, 0)
+	for name, c := range map[string]struct {
+		config RevocationConfig
+		next   time.Time
+		end    time.Time // zero: never
+	}{
+		"the next update comes first":              {RevocationConfig{MaxAge: 3 * day}, mid.Add(day), mid.Add(day)},
+		"the grace comes first":                    {RevocationConfig{Grace: day, MaxAge: 3 * day}, mid.Add(day), mid.Add(2 * day)},
+		"the maximum age comes first":              {RevocationConfig{MaxAge: 3 * day}, long.Next, mid.Add(3 * day)},
+		"a grace does not extend the maximum age":  {RevocationConfig{Grace: 30 * day, MaxAge: 3 * day}, mid.Add(2 * day), mid.Add(3 * day)},
+		"without a maximum age the publisher says": {RevocationConfig{}, long.Next, long.Next},
+	} {
+		list := held(t, c.config, list(t, root, mid, c.next, gone(bad, mid.Add(-day), 1)))
+		ocsp := held(t, c.config, answer(t, root, root, gm.OCSPStatus{ID: gm.NewCertID(root.Certificate, good.Serial), State: gm.CertGood, ThisUpdate: mid, NextUpdate: c.next}))
+		s := long
+		s.Next = c.next
+		seals := held(t, c.config, sealList(t, s, good))
+		for word, at := range map[string]time.Time{"good": c.end, "unknown": c.end.Add(time.Second)} {
+			knows(t, name+": list", list.Status(good.Certificate, root.Certificate, at), word)
+			knows(t, name+": OCSP", ocsp.Status(good.Certificate, root.Certificate, at), word)
+			knows(t, name+": seals", seals.SealStatus(id, good.Certificate, root.Certificate, at), word)
+		}
+		knows(t, name+": revoked for ever", list.Status(bad.Certificate, root.Certificate, to), "revoked")
+		knows(t, name+": a seal cancelled for ever", seals.SealStatus("22010000000001", good.Certificate, root.Certificate, to), "revoked")
+	}
+}
+
 func TestAForgedRevocationListAnswersNothing(t *testing.T) {
 	root, fake := issue(t, nil, "root", listCA), issue(t, nil, "root", listCA) // the same name, another key
 	noLists := issue(t, nil, "root", ca(1))
