@@ -135,6 +135,13 @@ func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(running(ts, args[0]).await(args[1]))
 }
 
+// silent NAME PATTERN: it has printed nothing that the pattern describes.
+func cmdSilent(ts *testscript.TestScript, _ bool, args []string) {
+	if text := running(ts, args[0]).text(); regexp.MustCompile(args[1]).MatchString(text) {
+		ts.Fatalf("%s printed %q: %s", args[0], args[1], text)
+	}
+}
+
 // appears FILE: waits until the file is there.
 func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {

@@ -48,7 +48,7 @@ func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) 
 		return nil
 	}
 	commands := map[string]func(*testscript.TestScript, bool, []string){
-		"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
+		"exits": cmdExits, "start": cmdStart, "await": cmdAwait, "silent": cmdSilent, "appears": cmdAppears, "send": cmdSend, "end": cmdEnd,
 		"newdemo": prepared.cmd, "cheapen": cmdCheapen, "addresses": cmdAddresses,
 		"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
 		"jsonlines": cmdJSONLines, "paper": cmdPaper, "fetch": cmdFetch, "revision": cmdRevision,
