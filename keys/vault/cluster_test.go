@@ -42,6 +42,7 @@ func TestAgainstARealCluster(t *testing.T) {
 		{"the active node is preferred whatever the order of the addresses", activePreferred},
 		{"a standby that does not forward is left for a configured node and for no other", unforwarding},
 		{"a standby has no process that could hold keys", standbyHoldsNoKeys},
+		{"a mount with seal_wrap is accepted and shown and its keys sign", sealWrapped},
 		{"a snapshot restored at one node is what the next active node has", restoredThenFailedOver},
 		{"a node that hung and was replaced signs nothing under an id with a key disabled since", hungAndDeposed},
 		{"a change that a standby passed on to a node that dies is never sent twice", passedOn},
@@ -181,6 +182,23 @@ func standbyHoldsNoKeys(t *testing.T, c *cluster) {
 		if pids := v.PluginPids(t); len(pids) != 0 {
 			t.Errorf("a standby runs %d", pids)
 		}
+	}
+}
+
+// sealWrapped: what Vault's community edition can show of seal wrapping. That
+// entries are then encrypted by an HSM is Vault Enterprise's part.
+func sealWrapped(t *testing.T, c *cluster) {
+	v := c.Active(t)
+	v.Must(t, http.MethodPost, "sys/mounts/wrapped", map[string]any{"type": testenv.Engine, "seal_wrap": true})
+	for path, want := range map[string]bool{"wrapped": true, "sealgate": false} {
+		if m := v.Must(t, http.MethodGet, "sys/mounts/"+path, nil); m["seal_wrap"] != want {
+			t.Errorf("%s: seal_wrap is %v", path, m["seal_wrap"])
+		}
+	}
+	client := c.client(t, func(c *vault.Config) { c.Mount = "wrapped" }, c.Addresses()...)
+	create(t, client, "wrapped-1", keys.Checkpoint)
+	if _, err := client.Key("wrapped-1").Sign(t.Context(), headRequest(t, 1, "use-1")); err != nil {
+		t.Error(err)
 	}
 }
 

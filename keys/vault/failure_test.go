@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +26,7 @@ var failureTests = []realTest{
 	{"an invalid token leads to one login for all who wait", invalidToken},
 	{"a withdrawn role ends in refusals and not in a storm of logins", withdrawnRole},
 	{"a rate limit is obeyed and callers are told when to come back", rateLimit},
+	{"the pause that a rate limit names is kept before the request is repeated", namedPause},
 	{"a Vault that hangs costs one deadline and then nothing until it answers", hangingVault},
 	{"a killed plugin costs no signature that has an id", killedPlugin},
 	{"a rotated key signs under its new version only and old signatures stay good", rotatedKey},
@@ -202,6 +204,36 @@ func rateLimit(t *testing.T, v *testenv.Vault) {
 	t.Logf("%d signed, %d told to wait, %d requests", good.Load(), limited.Load(), sent)
 	if good.Load() < 5 || limited.Load() == 0 || sent > 3*callers {
 		t.Error("the limit was not obeyed")
+	}
+}
+
+func namedPause(t *testing.T, v *testenv.Vault) {
+	p := &pauses{}
+	c := open(t, v, "admin", func(c *vault.Config) { c.Through(p); c.SignTimeout = 6 * time.Second })
+	create(t, c, "paused-1", keys.Checkpoint)
+	// Vault names a pause only when it is told to.
+	v.Must(t, http.MethodPost, "sys/quotas/config", map[string]any{"enable_rate_limit_response_headers": true})
+	t.Cleanup(func() { v.Must(t, http.MethodPost, "sys/quotas/config", map[string]any{"enable_rate_limit_response_headers": false}) })
+	v.Must(t, http.MethodPost, "sys/quotas/rate-limit/slow", map[string]any{"path": "sealgate/sign/checkpoint/paused-1", "rate": 1, "interval": "2s"})
+	t.Cleanup(func() { v.Must(t, http.MethodDelete, "sys/quotas/rate-limit/slow", nil) })
+	for i := range 2 {
+		if _, err := c.Key("paused-1").Sign(t.Context(), headRequest(t, uint64(i+1), "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := 0
+	for i, named := range p.named[:len(p.named)-1] {
+		seconds, err := strconv.Atoi(named)
+		if named == "" {
+			continue
+		}
+		refused++
+		if pause := p.asked[i+1].Sub(p.asked[i]); err != nil || seconds < 1 || pause < time.Duration(seconds)*time.Second {
+			t.Errorf("Vault named a pause of %q s, asked again after %v", named, pause)
+		}
+	}
+	if refused == 0 {
+		t.Errorf("Vault refused nothing: %q", p.named)
 	}
 }
 

@@ -54,8 +54,8 @@ func TestARealVaultBehindTLSIsBelievedUnderItsOwnCAAndNameOnly(t *testing.T) {
 		}
 	}
 
-	plain := testenv.StartVault(t)
-	port := func(v *testenv.Vault) string { return v.Addr[strings.LastIndex(v.Addr, ":"):] }
+	port := func(address string) string { return address[strings.LastIndex(address, ":"):] }
+	plain := serve(t, &node{}) // any listener without TLS
 	for what, bad := range map[string]struct {
 		address, ca, name string
 		want              string // what the error says to do
@@ -63,8 +63,8 @@ func TestARealVaultBehindTLSIsBelievedUnderItsOwnCAAndNameOnly(t *testing.T) {
 		"another CA":              {v.Addr, otherFile, "", "keys.vault.ca"},
 		"no CA":                   {v.Addr, "", "", "keys.vault.ca"},
 		"another name":            {v.Addr, caFile, "other.example", "certificate is valid for vault.example"},
-		"an address not named":    {"https://localhost" + port(v), caFile, "", "keys.vault.addresses"},
-		"plain http to TLS":       {"http://127.0.0.1" + port(v), caFile, "", "write https://"},
+		"an address not named":    {"https://localhost" + port(v.Addr), caFile, "", "keys.vault.addresses"},
+		"plain http to TLS":       {"http://127.0.0.1" + port(v.Addr), caFile, "", "write https://"},
 		"TLS to plain http":       {"https://127.0.0.1" + port(plain), caFile, "", "tls_cert_file"},
 		"plain http to elsewhere": {"http://192.0.2.1:8200", "", "", "give Vault's listener a certificate"},
 	} {

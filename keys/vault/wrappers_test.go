@@ -198,3 +198,26 @@ type manager interface {
 }
 
 var _ manager = (*vault.Client)(nil)
+
+// pauses notes when signing was asked for and what pause a refusal named.
+type pauses struct {
+	mu    sync.Mutex
+	asked []time.Time
+	named []string // Retry-After; "" when it was answered otherwise
+}
+
+func (p *pauses) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.Contains(r.URL.Path, "/sign/") {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, time.Now())
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
+		p.named = append(p.named, resp.Header.Get("Retry-After"))
+	} else {
+		p.named = append(p.named, "")
+	}
+	return resp, err
+}
