@@ -204,6 +204,9 @@ func (r *Result) enter(ctx context.Context, key keys.Key, cert *gm.Certificate, 
 		if book, err = OpenBook(filepath.Join(o.Books, string(x.key)+".json"), cert); err != nil {
 			return err
 		}
+		if err := book.Begin(); err != nil {
+			return err
+		}
 	}
 	r.made[x.key] = a.With(book, x.crl, x.ocsp)
 	return nil

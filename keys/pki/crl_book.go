@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"os"
 	"slices"
@@ -68,6 +69,22 @@ func OpenBook(path string, ca *gm.Certificate) (*Book, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b, b.refresh()
+}
+
+// OpenOldBook opens a book that must be there: where one was kept, a missing
+// file is a mistake and not the memory of a CA that revoked nothing.
+func OpenOldBook(path string, ca *gm.Certificate) (*Book, error) {
+	b, err := OpenBook(path, ca)
+	if err == nil && b.seen == nil {
+		return nil, b.bad("there is no such file")
+	}
+	return b, err
+}
+
+// Begin writes the book's file when there is none, so that a CA that issued
+// nothing has one too.
+func (b *Book) Begin() error {
+	return b.change(func(*bookData) error { return nil })
 }
 
 func (b *Book) bad(what any) error { return fmt.Errorf("%w: %s: %v", ErrBook, b.path, what) }
@@ -252,6 +269,47 @@ func (b *Book) State(serial *big.Int) (issued bool, revoked *gm.RevokedEntry, re
 		revoked = &r
 	}
 	return true, revoked, b.data.Revision, nil
+}
+
+// LastNumber returns the number of the last revocation list, 0 before the first.
+func (b *Book) LastNumber() (*big.Int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.refresh()
+	return big.NewInt(b.data.ListNumber), err
+}
+
+// Restore brings a book that was put back from a backup up to a list that was
+// issued after the backup was made: its number and everything that it names are
+// entered. What is entered already stays as it is, unless the list knows worse.
+// The list is the CA's own, which the caller has verified.
+func (b *Book) Restore(l *gm.RevocationList) error {
+	if l.Number == nil || !l.Number.IsInt64() {
+		return b.bad("the list has no usable number")
+	}
+	return b.change(func(d *bookData) error {
+		by := maps.Clone(b.by)
+		for _, r := range l.Revoked {
+			serial := fmt.Sprintf("%x", r.Serial)
+			i := by[serial]
+			if i == 0 {
+				d.Certificates = append(d.Certificates, bookEntry{Serial: serial, Subject: "restored from list " + l.Number.String()})
+				i = len(d.Certificates)
+				by[serial] = i
+			}
+			e := &d.Certificates[i-1]
+			if e.RevokedAt != nil && (e.Reason != reasonHold || r.Reason == reasonHold) {
+				continue
+			}
+			e.RevokedAt, e.Reason, e.Invalid = &r.At, r.Reason, nil
+			if !r.Invalid.IsZero() {
+				e.Invalid = &r.Invalid
+			}
+		}
+		d.ListNumber = max(d.ListNumber, l.Number.Int64())
+		d.Revision++
+		return nil
+	})
 }
 
 // NextNumber takes the number of the next revocation list; no number is given

@@ -21,6 +21,9 @@ import (
 type OCSPConfig struct {
 	CA   *Authority
 	Book *Book
+	// Lists are those of the same CA, when it has any: while the book is older
+	// than they are, nothing is answered from it.
+	Lists *CRLs
 	// Delegate answers in the CA's stead when it is not nil: a certificate of
 	// profile Responder, and Sign for its key. Otherwise the CA's own key
 	// answers, which a key engine allows it to.
@@ -148,6 +151,12 @@ func (o *OCSP) answer(ctx context.Context, der []byte) (cachedAnswer, gm.OCSPRes
 	for _, id := range q.Certs {
 		if !id.IssuedBy(o.cfg.CA.cert) {
 			return none, gm.OCSPUnauthorized
+		}
+	}
+	if o.cfg.Lists != nil {
+		if err := o.cfg.Lists.Sound(); err != nil {
+			o.cfg.Log.ErrorContext(ctx, "OCSP answer not made", "error", err)
+			return none, gm.OCSPTryLater
 		}
 	}
 	now := o.cfg.Now().UTC().Truncate(time.Second)
