@@ -100,10 +100,11 @@ var only = flag.String("cells", "", "regular expression: run these cells of Benc
 // that the goals are about. The settings:
 //
 //   - Deployed: TLS, and an audit device tuned as deploy/vault/README.md says.
+//
 //   - Bare: plain HTTP and no audit device, as nobody runs it; what is left is
 //     the engines' and Vault's own cost.
 //
-//	go test ./keys/vault -run xxx -bench Vault -benchtime 1x [-args -cells REGEXP]
+//     go test ./keys/vault -run xxx -bench Vault -benchtime 1x [-args -cells REGEXP]
 func BenchmarkVault(b *testing.B) {
 	b.Run("Deployed", func(b *testing.B) {
 		from := time.Now().Add(-time.Hour)

@@ -9,17 +9,28 @@ import (
 	"github.com/sealgate/sealgate/keys"
 )
 
-// maxInFlight is how many requests of one lane are under way at once. One is
-// best where Vault is near: what a request costs Vault hardly depends on how
-// many signatures it carries, so the largest batches win.
-const maxInFlight = 1
+// maxInFlight is how many requests of one lane are under way at once. Few are
+// best, for what a request costs Vault hardly depends on how many signatures it
+// carries, so the largest batches win: two, so that one is verified here while
+// the other is signed there, and one where the requests carry ids, since Vault
+// then writes to its disks for each request.
+func (l lane) maxInFlight() int {
+	if l.named {
+		return 1
+	}
+	return 2
+}
+
+// wholeShare is up to how many signatures travel in one request rather than in
+// several.
+const wholeShare = 16
 
 // gatherer makes batches of the signatures of one lane. A caller who is alone
 // is served at once. As soon as requests are under way others wait, until
 // either their share has come together or the window has ended: with n
-// signatures wanted or under way lately, a share is n/maxInFlight. Without that
-// the first of many callers who come back together would travel alone, and all
-// others would wait for him.
+// signatures wanted or under way lately, a share is n/maxInFlight, or all of
+// them when they are few. Without that the first of many callers who come back together
+// would travel alone, and all others would wait for him.
 type gatherer struct {
 	key  *Key
 	lane lane
@@ -93,12 +104,17 @@ func (g *gatherer) enqueue(p *pending) error {
 // dispatch sends what may be sent. It is called, with mu held, whenever
 // something has changed.
 func (g *gatherer) dispatch() {
-	for len(g.waiting) > 0 && g.inFlight < maxInFlight {
+	most := g.lane.maxInFlight()
+	for len(g.waiting) > 0 && g.inFlight < most {
 		if g.due {
 			g.lately = 0 // they did not come
 		}
 		wanted := max(g.flying+len(g.waiting), g.lately)
-		share := min((wanted+maxInFlight-1)/maxInFlight, g.key.client.config.GatherSize)
+		share := wanted
+		if wanted > wholeShare {
+			share = (wanted + most - 1) / most
+		}
+		share = min(share, g.key.client.config.GatherSize)
 		if len(g.waiting) < share && !g.due {
 			if g.timer == nil {
 				g.timer = time.AfterFunc(g.key.client.config.GatherWindow, g.windowEnded)
