@@ -64,8 +64,9 @@ type answers struct {
 
 	mu      sync.Mutex
 	loaded  bool
-	byID    map[string]*answer       // in storage, by slot
+	byID    map[string]*answer       // in storage, by slot; changed by put and drop
 	claimed map[string]chan struct{} // being answered; closed when settled
+	share   map[keys.Name]int        // of both, how many are each key's
 	open    *entryWrite              // collects answers until its leader writes it
 
 	flush sync.Mutex // held while storage is written
@@ -81,7 +82,7 @@ type entryWrite struct {
 }
 
 func newAnswers(s Storage, limit int) *answers {
-	a := &answers{storage: s, limit: limit, claimed: map[string]chan struct{}{}}
+	a := &answers{storage: s, limit: limit, claimed: map[string]chan struct{}{}, share: map[keys.Name]int{}}
 	a.reset()
 	return a
 }
@@ -92,7 +93,49 @@ func (a *answers) reset() {
 	defer a.flush.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.loaded, a.byID, a.small, a.hour = false, map[string]*answer{}, map[int64][]string{}, 0
+	a.loaded, a.small, a.hour = false, map[int64][]string{}, 0
+	a.replace(map[string]*answer{})
+}
+
+// replace, put and drop change byID. The caller holds a.mu.
+func (a *answers) replace(byID map[string]*answer) {
+	for _, x := range a.byID {
+		a.count(x.Key, -1)
+	}
+	a.byID = byID
+	for _, x := range byID {
+		a.count(x.Key, 1)
+	}
+}
+
+func (a *answers) put(x *answer) {
+	s := x.slot()
+	if a.byID[s] == nil {
+		a.count(x.Key, 1)
+	}
+	a.byID[s] = x
+}
+
+func (a *answers) drop(s string) {
+	if x := a.byID[s]; x != nil {
+		a.count(x.Key, -1)
+		delete(a.byID, s)
+	}
+}
+
+func (a *answers) count(name keys.Name, n int) {
+	if a.share[name] += n; a.share[name] == 0 {
+		delete(a.share, name)
+	}
+}
+
+// full reports whether no further ID of a key is remembered: it has as many as
+// are left for all others. So one key, whoever has its token, gets half of the
+// whole, two get a third each, and there is always room for a key that has used
+// none.
+func (a *answers) full(name keys.Name) bool {
+	free := a.limit - len(a.byID) - len(a.claimed)
+	return a.share[name] >= free
 }
 
 // claim is the right to answer some IDs. No other request with one of them is
@@ -165,10 +208,11 @@ func (a *answers) take(c *claim, out []keys.Result, now time.Time) <-chan struct
 			known = nil
 		}
 		switch {
-		case known == nil && len(a.byID)+len(a.claimed) >= a.limit:
+		case known == nil && a.full(c.name):
 			out[i].Err = keys.ErrAnswersFull
 		case known == nil:
 			a.claimed[s] = make(chan struct{})
+			a.count(c.name, 1)
 			c.slots, c.mine = append(c.slots, s), append(c.mine, i)
 		case !gm.Equal(known.Hash, c.hashes[i][:]):
 			out[i].Err = keys.ErrIdempotency
@@ -204,6 +248,7 @@ func (c *claim) release() {
 	for _, s := range c.slots {
 		close(c.answers.claimed[s])
 		delete(c.answers.claimed, s)
+		c.answers.count(c.name, -1)
 	}
 }
 
@@ -247,7 +292,7 @@ func (a *answers) lead(ctx context.Context, path string, w *entryWrite) {
 		a.mu.Lock()
 		if w.err == nil {
 			for _, x := range w.list {
-				a.byID[x.slot()] = x
+				a.put(x)
 			}
 		} else {
 			a.loaded = false // it may be there all the same: read again before the next claim

@@ -72,7 +72,8 @@ func (a *answers) load(ctx context.Context, now time.Time) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.byID, a.small, a.hour, a.loaded = byID, small, hourOf(now), true
+	a.replace(byID)
+	a.small, a.hour, a.loaded = small, hourOf(now), true
 	return nil
 }
 
@@ -109,7 +110,7 @@ func (a *answers) tidy(ctx context.Context, path string, now time.Time) {
 	a.mu.Lock()
 	for s, x := range a.byID {
 		if x.expired(now) {
-			delete(a.byID, s)
+			a.drop(s)
 		}
 	}
 	a.mu.Unlock()

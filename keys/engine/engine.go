@@ -64,8 +64,9 @@ type Config struct {
 	// destroyed; 0 is DefaultDestroyWait.
 	DestroyWait time.Duration
 	// MaxAnswers bounds the remembered request IDs (about 300 bytes of memory
-	// each); when it is reached, requests with a new ID are refused until old
-	// ones expire. 0 is DefaultMaxAnswers.
+	// each) of all keys. A key is refused new IDs while it has as many as are
+	// left for all others, so a single one gets half of them and cannot keep
+	// the others from signing. 0 is DefaultMaxAnswers.
 	MaxAnswers int
 	// TSTPolicies are the policies that timestamps may name; empty allows any
 	// one policy, since what a policy promises is not for the key to know.

@@ -211,7 +211,7 @@ func TestInvalidateDropsTheAnswers(t *testing.T) {
 
 func TestRememberedAnswersAreBoundedAndFailClosed(t *testing.T) {
 	clock := keytest.NewClock()
-	e := engine.New(&keytest.Memory{}, engine.Config{Now: clock.Now, MaxAnswers: 2})
+	e := engine.New(&keytest.Memory{}, engine.Config{Now: clock.Now, MaxAnswers: 4})
 	sign(t, e, clock, "a")
 	sign(t, e, clock, "b")
 	if s, err := trySign(t, e, clock, "c"); !errors.Is(err, keys.ErrAnswersFull) || len(s.Value) > 0 {
