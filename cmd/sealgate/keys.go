@@ -22,7 +22,7 @@ import (
 func runKeys(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "keys", args,
 		action{"create", keysCreate}, action{"list", keysList}, action{"public", keysPublic}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
-		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate}, action{"secret", keysSecret})
+		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate}, action{"secret", keysSecret}, action{"tls", keysTLS})
 }
 
 // operandsOf parses args and wants that many operands; when what ends in "..."

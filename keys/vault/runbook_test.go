@@ -101,8 +101,8 @@ func (b *book) run(path string, after func(i int)) {
 			shell = append(shell, []string{name, m[2]})
 		case yamlKind.MatchString(m[1]):
 			yaml := exampleAddr.ReplaceAllLiteralString(m[2], `addresses: ["`+b.v.Addr+`"]`)
-			if strings.Contains(yaml, "ROLE-ID") {
-				yaml = strings.Replace(yaml, "ROLE-ID", roleID(b.T, b.v, "sealer"), 1)
+			if before, after, ok := strings.Cut(yaml, "ROLE-ID"); ok {
+				yaml = before + roleID(b.T, b.v, "sealer") + after
 			}
 			b.write(name, yaml)
 		default:
