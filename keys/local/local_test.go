@@ -258,7 +258,8 @@ func TestSecretsAreReadByReference(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(one), err)
 	}
 	h = h.reopen(t)
-	two, err := local.NewSecrets(h.Keystore).Secret(t.Context(), "local:subjects")
+	s = local.NewSecrets(h.Keystore)
+	two, err := s.Secret(t.Context(), "local:subjects")
 	if err != nil || !gm.Equal(one, two) {
 		t.Errorf("another after a restart: %v", err)
 	}
@@ -362,7 +363,7 @@ func TestTheKeystoreOffersNoExportAndNoImport(t *testing.T) {
 		got = append(got, reflect.TypeFor[*local.Keystore]().Method(i).Name)
 	}
 	want := []string{"AddPassphrase", "CSR", "ChangePassphrase", "Close", "Counter", "Create", "CreateSecret", "Destroy", "Disable",
-		"Info", "InstallCertificate", "Key", "List", "Lock", "Locked", "RemovePassphrase", "Rotate", "Secrets", "Unlock"}
+		"Info", "InstallCertificate", "Key", "List", "Lock", "Locked", "Ready", "RemovePassphrase", "Rotate", "Secrets", "Unlock"}
 	if !slices.Equal(got, want) {
 		t.Errorf("local.Keystore has %v, want %v", got, want)
 	}
