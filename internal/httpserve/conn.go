@@ -42,6 +42,8 @@ type conn struct {
 	maxHead  int
 	headTime time.Duration // from a head's first byte to its last
 
+	base64Under []string // see Config
+
 	buf     []byte // read from the wire and not yet handed out: buf[start:]
 	start   int
 	ready   int // how much of buf[start:] was checked and may be handed out
@@ -60,8 +62,8 @@ type conn struct {
 	serving  bool      // a handler has the request; nothing is being waited for
 }
 
-func newConn(c net.Conn, maxHead int, headTime time.Duration) *conn {
-	return &conn{Conn: c, maxHead: maxHead, headTime: headTime}
+func newConn(c net.Conn, maxHead int, headTime time.Duration, base64Under []string) *conn {
+	return &conn{Conn: c, maxHead: maxHead, headTime: headTime, base64Under: base64Under}
 }
 
 // Read hands out checked bytes.
@@ -108,7 +110,7 @@ func (c *conn) advance() error {
 			return c.fill()
 		}
 		c.endHead()
-		h, r := parseHead(pending[:end])
+		h, r := parseHead(pending[:end], c.base64Under)
 		if r != nil {
 			c.standIn(r)
 			return nil

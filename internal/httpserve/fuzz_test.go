@@ -33,7 +33,7 @@ func FuzzHead(f *testing.F) {
 		if r != nil || end == 0 {
 			return
 		}
-		h, r := parseHead(b[:end])
+		h, r := parseHead(b[:end], nil)
 		if r != nil {
 			return
 		}
@@ -48,7 +48,7 @@ func FuzzHead(f *testing.F) {
 		if req.Method != h.method || req.RequestURI != h.target || req.Host != h.host || req.ContentLength != length {
 			t.Fatalf("net/http reads another request: %+v\nwant %+v", req, h)
 		}
-		if err := checkRequest(req); err != nil {
+		if err := checkRequest(req, nil); err != nil {
 			switch err.(*Refusal).code {
 			case cHeader: // repeated X-SG-* and folding by net/http
 			default:
@@ -69,7 +69,7 @@ func FuzzConn(f *testing.F) {
 		if size < 1 {
 			size = 1
 		}
-		c := newConn(&scriptConn{in: in, size: size}, 16<<10, time.Minute)
+		c := newConn(&scriptConn{in: in, size: size}, 16<<10, time.Minute, nil)
 		var out bytes.Buffer
 		p := make([]byte, 1+size%700)
 		for {

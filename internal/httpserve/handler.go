@@ -178,7 +178,7 @@ func (h *handler) check(r *http.Request, q *request) error {
 			return c.refusal
 		}
 	}
-	if err := checkRequest(r); err != nil {
+	if err := checkRequest(r, h.cfg.Base64Under); err != nil {
 		return err
 	}
 	if r.ContentLength > h.cfg.BodyBytes {
@@ -201,11 +201,11 @@ func (h *handler) check(r *http.Request, q *request) error {
 
 // checkRequest applies to the parsed request the rules that hold in both
 // versions of HTTP.
-func checkRequest(r *http.Request) error {
+func checkRequest(r *http.Request, base64Under []string) error {
 	if ref := checkMethod(r.Method); ref != nil {
 		return ref
 	}
-	if ref := checkTarget(r.RequestURI); ref != nil {
+	if ref := checkTargetUnder(r.RequestURI, base64Under); ref != nil {
 		return ref
 	}
 	if ref := checkHost(r.Host); ref != nil {

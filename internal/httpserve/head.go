@@ -43,10 +43,10 @@ func endOfHead(b []byte, from int) (int, *Refusal) {
 }
 
 // parseHead checks a complete head, as endOfHead delimits it.
-func parseHead(b []byte) (head, *Refusal) {
+func parseHead(b []byte, base64Under []string) (head, *Refusal) {
 	line, rest, more := strings.Cut(string(b[:len(b)-4]), "\r\n")
 	var h head
-	if r := h.requestLine(line); r != nil {
+	if r := h.requestLine(line, base64Under); r != nil {
 		return head{}, r
 	}
 	if more && strings.Count(rest, "\n") >= maxFields {
@@ -65,7 +65,7 @@ func parseHead(b []byte) (head, *Refusal) {
 	return h, nil
 }
 
-func (h *head) requestLine(line string) *Refusal {
+func (h *head) requestLine(line string, base64Under []string) *Refusal {
 	if strings.HasPrefix(line, "PRI * HTTP/2") {
 		return refuse("SG-HTTP-VERSION", "未经 TLS 协商不接受 HTTP/2", "HTTP/2 is not spoken without TLS negotiation")
 	}
@@ -88,7 +88,7 @@ func (h *head) requestLine(line string) *Refusal {
 	if r := checkMethod(method); r != nil {
 		return r
 	}
-	if r := checkTarget(target); r != nil {
+	if r := checkTargetUnder(target, base64Under); r != nil {
 		return r
 	}
 	h.method, h.target = method, target

@@ -66,6 +66,11 @@ type Config struct {
 	// 5 s), ReadTimeout until the body is (15 s), WriteTimeout from the head to
 	// the end of the answer (60 s), IdleTimeout between two requests (60 s).
 	HeaderTimeout, ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// Base64Under are paths below which the rest of the target may be one text in
+	// base64, percent-encoded or not, in which slashes are data: the GET requests
+	// of OCSP (RFC 6960 appendix A.1). Everywhere else //, %2F and the like are
+	// refused. The handler must not clean such a path.
+	Base64Under []string
 	// Connections that may be open at once (1024), from one address (256). An
 	// IPv6 host counts by its /64.
 	Connections, ConnectionsPer int

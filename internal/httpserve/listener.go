@@ -84,7 +84,7 @@ func (l *listener) accept() {
 			continue
 		}
 		if l.cfg.TLS == nil {
-			l.hand(newConn(counted, l.cfg.HeaderBytes, l.cfg.HeaderTimeout))
+			l.hand(newConn(counted, l.cfg.HeaderBytes, l.cfg.HeaderTimeout, l.cfg.Base64Under))
 		} else {
 			go l.handshake(counted)
 		}
@@ -111,7 +111,7 @@ func (l *listener) handshake(c net.Conn) {
 		l.hand(tc)
 		return
 	}
-	l.hand(tlsConn{newConn(tc, l.cfg.HeaderBytes, l.cfg.HeaderTimeout), tc})
+	l.hand(tlsConn{newConn(tc, l.cfg.HeaderBytes, l.cfg.HeaderTimeout, l.cfg.Base64Under), tc})
 }
 
 // admit counts the connection, or says that a limit is reached.

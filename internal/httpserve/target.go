@@ -26,6 +26,34 @@ func checkTarget(target string) *Refusal {
 	return checkQuery(query)
 }
 
+// checkTargetUnder accepts what checkTarget does, and a text in base64 below one
+// of the paths.
+func checkTargetUnder(target string, base64Under []string) *Refusal {
+	for _, p := range base64Under {
+		if text, below := strings.CutPrefix(target, p+"/"); below && isBase64(text) {
+			return nil
+		}
+	}
+	return checkTarget(target)
+}
+
+// isBase64 accepts letters, digits, + / = and the encodings of these three.
+func isBase64(text string) bool {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '%' {
+			b, ok := unhex(text, i)
+			if !ok || b != '+' && b != '/' && b != '=' {
+				return false
+			}
+			i += 2
+		} else if !isAlnum(c) && c != '+' && c != '/' && c != '=' {
+			return false
+		}
+	}
+	return text != ""
+}
+
 // CheckPath accepts a raw path that has one reading only: printable path
 // characters of RFC 3986, no empty or dot segment, no parameter, and no
 // percent-encoding of a byte that could become structure when somebody decodes
