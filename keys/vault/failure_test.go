@@ -213,7 +213,9 @@ func namedPause(t *testing.T, v *testenv.Vault) {
 	create(t, c, "paused-1", keys.Checkpoint)
 	// Vault names a pause only when it is told to.
 	v.Must(t, http.MethodPost, "sys/quotas/config", map[string]any{"enable_rate_limit_response_headers": true})
-	t.Cleanup(func() { v.Must(t, http.MethodPost, "sys/quotas/config", map[string]any{"enable_rate_limit_response_headers": false}) })
+	t.Cleanup(func() {
+		v.Must(t, http.MethodPost, "sys/quotas/config", map[string]any{"enable_rate_limit_response_headers": false})
+	})
 	v.Must(t, http.MethodPost, "sys/quotas/rate-limit/slow", map[string]any{"path": "sealgate/sign/checkpoint/paused-1", "rate": 1, "interval": "2s"})
 	t.Cleanup(func() { v.Must(t, http.MethodDelete, "sys/quotas/rate-limit/slow", nil) })
 	for i := range 2 {
