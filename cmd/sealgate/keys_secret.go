@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/sealgate/sealgate/internal/durable"
 	"github.com/sealgate/sealgate/keys/local"
@@ -22,8 +23,8 @@ func keysSecret(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	if *out != "" {
-		if err := writable(*out); err != nil {
-			return usage(err)
+		if err := absent(*out); err != nil {
+			return err
 		}
 	}
 	c, err := loadConfig(*cfg)
@@ -52,9 +53,20 @@ func keysSecret(ctx context.Context, e env, args []string) error {
 		defer clear(secret)
 		text := append(base64.StdEncoding.AppendEncode(nil, secret), '\n')
 		defer clear(text)
-		if err := durable.WriteFile(*out, text, durable.Private); err != nil {
-			return undecided(err)
+		if err := durable.Create(*out, text, durable.Private); err != nil {
+			return undecided(err, "密钥已建，但没有交出：换一个名称再来 it was made and not handed out: begin again under another name")
 		}
 		return nil
 	})
+}
+
+// absent refuses to write over a file, whose content may be the only copy.
+func absent(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return usage(fmt.Errorf("%s: 已存在 exists", path), "换一个 -o name another")
+	}
+	if err := writable(path); err != nil {
+		return usage(err)
+	}
+	return nil
 }

@@ -60,11 +60,8 @@ func keysTLS(_ context.Context, e env, args []string) error {
 		return usage(errors.New("-days 应为 want 1 … 825, -years 1 … 30"))
 	}
 	for _, f := range []string{*out + ".pem", *out + ".key"} {
-		if _, err := os.Lstat(f); err == nil {
-			return usage(fmt.Errorf("%s: 已存在 exists", f), "换一个 -o name another")
-		}
-		if err := writable(f); err != nil {
-			return usage(err)
+		if err := absent(f); err != nil {
+			return err
 		}
 	}
 	now := time.Now().Truncate(time.Second)
@@ -88,7 +85,10 @@ func keysTLS(_ context.Context, e env, args []string) error {
 	if err != nil {
 		return undecided(err)
 	}
-	if err := errors.Join(durable.Create(*out+".key", key, durable.Private), durable.Create(*out+".pem", cert, 0o644)); err != nil {
+	if err := durable.Create(*out+".key", key, durable.Private); err != nil {
+		return undecided(err)
+	}
+	if err := durable.Create(*out+".pem", cert, 0o644); err != nil {
 		return undecided(err)
 	}
 	// The catalogue names a client certificate by this.
@@ -130,9 +130,11 @@ func tlsAuthority(e env, dir, name string, now, until time.Time) (*pki.TLSAuthor
 		return nil, usage(err)
 	}
 	// The key first: a folder with a certificate is complete.
-	if err := errors.Join(durable.Create(filepath.Join(dir, tlsCAKey), key, durable.Private),
-		durable.Create(filepath.Join(dir, tlsCACert), a.CertificatePEM(), 0o644)); err != nil {
+	if err := durable.Create(filepath.Join(dir, tlsCAKey), key, durable.Private); err != nil {
 		return nil, usage(err, "目录中已有另一个 CA 的私钥？ is there the key of another authority?")
+	}
+	if err := durable.Create(filepath.Join(dir, tlsCACert), a.CertificatePEM(), 0o644); err != nil {
+		return nil, usage(err)
 	}
 	fmt.Fprintf(e.stderr, "hint: 新建了 TLS CA made a TLS authority: %s；私钥未加密，离线保管 its key is not encrypted: keep it offline\n", filepath.Join(dir, tlsCACert))
 	return a, nil
