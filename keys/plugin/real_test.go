@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +23,7 @@ import (
 func TestEveryBadInputGetsANameARecordAndNoSignature(t *testing.T) {
 	v := testenv.StartVault(t)
 	v.InstallEngine(t)
-	file := filepath.Join(filepath.Dir(v.LogPath()), "audit.log")
-	v.Must(t, http.MethodPut, "sys/audit/file", map[string]any{"type": "file", "options": map[string]string{"file_path": file}})
-	v.Must(t, http.MethodPost, "sys/mounts/sealgate/tune", map[string]any{"audit_non_hmac_request_keys": []string{"id", "key_version"},
-		"audit_non_hmac_response_keys": []string{"error", "errors"}})
+	file := v.EnableAudit(t, "sealgate")
 	c, err := vault.Open(vault.Config{Addresses: []string{v.Addr}, Login: vault.TokenFile(testenv.SecretFile(t, v.RootToken))})
 	if err != nil {
 		t.Fatal(err)

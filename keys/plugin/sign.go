@@ -24,13 +24,13 @@ import (
 // itself:
 //
 //	{"signature": "base64", "key_version": 1, "fingerprint": "base64"}
-//	{"results": [{"signature": …, "key_version": …, "fingerprint": …} | {"error": "CODE: text"}, …]}
+//	{"results": [{"signature": …, "key_version": …, "fingerprint": …} | {"error": "CODE: text"}, …], "errors": ["3 CODE: text"]}
 //	{"signatures": ["base64 of a packed list"], "key_version": 1, "fingerprint": "base64", "hints": "base64", "errors": ["3 CODE: text"]}
 //
-// where a refused item of a packed list has an empty signature, and its error
-// begins with its index. (A list of strings can be left readable in Vault's
-// audit log by the name of its field, an object cannot.) hints holds 32 bytes
-// for each item, the gm.Hint of its signature.
+// where errors has a line for each refused item, its index first: a list of
+// strings can be left readable in Vault's audit log by the name of its field,
+// an object cannot. A refused item of a packed list has an empty signature.
+// hints holds 32 bytes for each item, the gm.Hint of its signature.
 func (b *backend) sign(ctx context.Context, c call) (map[string]any, error) {
 	t, key := keys.Type(c.params["type"]), b.engine.Key(c.name())
 	_, one := c.data["item"]
@@ -120,7 +120,21 @@ func signBatch(ctx context.Context, key keys.Key, t keys.Type, c call) (map[stri
 			results[i] = answer(r.Signature)
 		}
 	}
-	return map[string]any{"results": results}, nil
+	return withErrors(map[string]any{"results": results}, out), nil
+}
+
+// withErrors adds the list of what was refused, when something was.
+func withErrors(data map[string]any, out []keys.Result) map[string]any {
+	var refused []string
+	for i, r := range out {
+		if r.Err != nil {
+			refused = append(refused, strconv.Itoa(i)+" "+itemError(r.Err))
+		}
+	}
+	if len(refused) > 0 {
+		data["errors"] = refused
+	}
+	return data
 }
 
 func signPacked(ctx context.Context, key keys.Key, t keys.Type, c call) (map[string]any, error) {
@@ -150,12 +164,10 @@ func signPacked(ctx context.Context, key keys.Key, t keys.Type, c call) (map[str
 	}
 	signatures := make([][]byte, len(out))
 	hints := make([]byte, 0, len(out)*len(gm.Hint{}))
-	var failed []string
 	data := map[string]any{"key_version": version}
 	for i, r := range out {
 		hints = append(hints, r.Signature.Hint[:]...)
 		if r.Err != nil {
-			failed = append(failed, strconv.Itoa(i)+" "+itemError(r.Err))
 			continue
 		}
 		// All requests name one version, and an answer, also a remembered
@@ -167,10 +179,7 @@ func signPacked(ctx context.Context, key keys.Key, t keys.Type, c call) (map[str
 	}
 	data["signatures"] = wire.Pack(signatures)
 	data["hints"] = base64.StdEncoding.EncodeToString(hints)
-	if len(failed) > 0 {
-		data["errors"] = failed
-	}
-	return data, nil
+	return withErrors(data, out), nil
 }
 
 // itemError is the text of one refused item. A fault without a code says

@@ -50,11 +50,15 @@ func TestOneItemABatchAndAPackedListAreSignedAlike(t *testing.T) {
 		t.Errorf("item: %v", one)
 	}
 
-	list := b.must(logical.UpdateOperation, "sign/checkpoint/c", map[string]any{"batch": []any{
+	batch := b.must(logical.UpdateOperation, "sign/checkpoint/c", map[string]any{"batch": []any{
 		map[string]any{"item": b.head(1), "key_version": float64(1), "id": "one"},
 		map[string]any{"item": "AAAA", "key_version": json.Number("1")},
 		map[string]any{"item": b.head(2), "key_version": 1},
-	}})["results"].([]any)
+	}})
+	list := batch["results"].([]any)
+	if lines, ok := batch["errors"].([]string); !ok || len(lines) != 1 || lines[0] != "1 "+list[1].(map[string]any)["error"].(string) {
+		t.Errorf("batch: refusals %v", batch["errors"])
+	}
 	if list[0].(map[string]any)["signature"] != one["signature"] {
 		t.Error("batch: another answer under the same id")
 	}

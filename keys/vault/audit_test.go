@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,15 +15,6 @@ import (
 )
 
 var auditTests = []realTest{{"every refusal leaves a readable record in Vault's audit log", refusalsAreAudited}}
-
-// auditTuning is what deploy/vault/README.md sets: the fields that may be read
-// in the audit log. Everything else is there as an HMAC.
-func auditTuning() map[string][]string {
-	return map[string][]string{
-		"audit_non_hmac_request_keys":  {"id", "ids", "key_version", "version", "purpose", "common_name"},
-		"audit_non_hmac_response_keys": {"error", "errors", "key_version", "fingerprint", "state", "live"},
-	}
-}
 
 type auditEntry struct {
 	Type    string `json:"type"`
@@ -39,10 +29,7 @@ type auditEntry struct {
 }
 
 func refusalsAreAudited(t *testing.T, v *testenv.Vault) {
-	file := filepath.Join(filepath.Dir(v.LogPath()), "audit.log")
-	v.Must(t, http.MethodPut, "sys/audit/file", map[string]any{"type": "file", "options": map[string]string{"file_path": file}})
-	t.Cleanup(func() { v.Must(t, http.MethodDelete, "sys/audit/file", nil) })
-	v.Must(t, http.MethodPost, "sys/mounts/sealgate/tune", auditTuning())
+	file := v.EnableAudit(t, "sealgate")
 	c := open(t, v, "admin", nil)
 	create(t, c, "audited-1", keys.Checkpoint)
 	good, bad := headRequest(t, 1, "use-good"), headRequest(t, 2, "use-bad")
@@ -62,6 +49,11 @@ func refusalsAreAudited(t *testing.T, v *testenv.Vault) {
 	// One item alone, as curl would send it: the error is the whole answer.
 	if status, _, err := v.Do(t.Context(), v.RootToken, http.MethodPost, "sealgate/sign/checkpoint/audited-1",
 		map[string]any{"item": []byte("malformed"), "key_version": 1, "id": "use-curl"}); err != nil || status != http.StatusBadRequest {
+		t.Error(status, err)
+	}
+	// The readable form of a batch: each item's error.
+	if status, _, err := v.Do(t.Context(), v.RootToken, http.MethodPost, "sealgate/sign/checkpoint/audited-1", map[string]any{"batch": []map[string]any{
+		{"item": good.Item, "key_version": 1}, {"item": []byte("malformed"), "key_version": 1}, {"item": good.Item, "key_version": 9}}}); err != nil || status != http.StatusOK {
 		t.Error(status, err)
 	}
 	// A batch beyond the limit.
@@ -95,6 +87,7 @@ func refusalsAreAudited(t *testing.T, v *testenv.Vault) {
 		"sealgate/sign/tbs/audited-1 <nil> [use-tbs] 0 SG-KEY-PURPOSE",
 		"sealgate/sign/checkpoint/audited-1 <nil> [use-v7] 0 SG-KEY-VERSION",
 		"sealgate/sign/checkpoint/audited-1 use-curl<nil> SG-KEY-ITEM",
+		"sealgate/sign/checkpoint/audited-1 <nil> <nil> 1 SG-KEY-ITEM,2 SG-KEY-VERSION",
 		"sealgate/sign/checkpoint/audited-1 <nil> <nil> SG-KEY-BATCH",
 	} {
 		if !found[want] {

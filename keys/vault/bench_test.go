@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -118,8 +117,7 @@ func BenchmarkVault(b *testing.B) {
 		}
 		v := testenv.StartVaultTLS(b, testenv.VaultTLS{Cert: cert, Key: key, CA: ca.CertificatePEM()})
 		install(b, v)
-		v.Must(b, http.MethodPut, "sys/audit/file", map[string]any{"type": "file", "options": map[string]string{"file_path": filepath.Join(b.TempDir(), "audit.log")}})
-		v.Must(b, http.MethodPost, "sys/mounts/sealgate/tune", auditTuning())
+		v.EnableAudit(b, "sealgate")
 		table(b, v, "Vault with TLS and an audit device")
 	})
 	b.Run("Bare", func(b *testing.B) { table(b, startServer(b), "Vault without TLS, without an audit device") })
