@@ -57,6 +57,12 @@ func (f *File) Check(at time.Time) []*Error {
 	if t := f.TSA; t != nil {
 		c.tsa(t)
 	}
+	if r := f.Revocation; r != nil {
+		c.revocation(r)
+	}
+	if s := f.RevocationSources; s != nil {
+		c.sources(s)
+	}
 	if f.Admin != nil {
 		c.listen(f.Admin.Listen, "admin", "listen")
 	}
@@ -150,9 +156,9 @@ func (c *checker) roles() {
 	f := c.f
 	for i, r := range f.Roles {
 		switch {
-		case r != RoleGateway && r != RoleSealer && r != RoleTSA:
-			msg := "want gateway, sealer or tsa"
-			if n := Nearest(string(r), []string{string(RoleGateway), string(RoleSealer), string(RoleTSA)}); n != "" {
+		case r != RoleGateway && r != RoleSealer && r != RoleTSA && r != RoleRevocation:
+			msg := "want gateway, sealer, tsa or revocation"
+			if n := Nearest(string(r), []string{string(RoleGateway), string(RoleSealer), string(RoleTSA), string(RoleRevocation)}); n != "" {
 				msg += fmt.Sprintf(" (nearest: %q)", n)
 			}
 			c.fail(msg, "roles", i)
@@ -168,6 +174,9 @@ func (c *checker) roles() {
 	}
 	if f.Has(RoleTSA) != (f.TSA != nil) {
 		c.fail("the role tsa and the section tsa come together", "tsa")
+	}
+	if f.Has(RoleRevocation) != (f.Revocation != nil) && len(f.Roles) > 0 {
+		c.fail("the role revocation and the section revocation come together", "revocation")
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // they are named by reference: "file:PATH", "local:NAME" or
 // "vault:MOUNT/PATH#FIELD".
 type File struct {
-	// Roles this process runs: gateway, sealer, tsa. In production each role is a
+	// Roles this process runs: gateway, sealer, tsa, revocation. In production each role is a
 	// process of its own with its own user. A file without roles serves nothing:
 	// it is a person's, for the commands that manage keys.
 	Roles []Role `yaml:"roles"`
@@ -22,6 +22,9 @@ type File struct {
 	Sealer *Sealer `yaml:"sealer"`
 	// TSA is needed by the role tsa and refused without it.
 	TSA *TSA `yaml:"tsa"`
+	// Revocation is needed by the role revocation. Without roles it serves the
+	// commands that revoke.
+	Revocation *Revocation `yaml:"revocation"`
 	// Admin is the listener of /healthz, /readyz and /metrics. Left out: none.
 	Admin *Admin `yaml:"admin"`
 	// Audit is this process's own ledger. A ledger has one writer.
@@ -36,6 +39,8 @@ type File struct {
 	// Revoked names files or folders of revocation lists, OCSP answers and seal
 	// status lists, as -revoked does. Left out: revocation is not known.
 	Revoked []string `yaml:"revoked"`
+	// RevocationSources are fetched over HTTP while the process runs.
+	RevocationSources *RevocationSources `yaml:"revocation_sources"`
 	// Freshness limits how old revocation data may be and still say that
 	// something is not revoked. Left out: each list and answer says it itself.
 	Freshness Freshness `yaml:"revocation_freshness"`
@@ -62,6 +67,8 @@ const (
 	RoleGateway Role = "gateway"
 	RoleSealer  Role = "sealer"
 	RoleTSA     Role = "tsa"
+
+	RoleRevocation Role = "revocation"
 )
 
 // Zone is the network on which callers reach a listener.
@@ -337,6 +344,7 @@ func (f *File) paths() []pathField {
 				pathField{&v.WrappedSecretID, []any{"keys", "vault", "wrapped_secret_id"}, false}, pathField{&v.Token, []any{"keys", "vault", "token"}, false})
 		}
 	}
+	out = append(out, f.revocationPaths()...)
 	for i := range f.Revoked {
 		out = append(out, pathField{&f.Revoked[i], []any{"revoked", i}, false})
 	}

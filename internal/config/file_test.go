@@ -76,7 +76,7 @@ func TestAFileWithoutRolesNeedsNoServicesAndNoState(t *testing.T) {
 
 func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
-		{"unknown role", "[gateway, sealer]", "[gateway, sealre]", `:1:18: roles.1: want gateway, sealer or tsa (nearest: "sealer")`},
+		{"unknown role", "[gateway, sealer]", "[gateway, sealre]", `:1:18: roles.1: want gateway, sealer, tsa or revocation (nearest: "sealer")`},
 		{"role twice", "[gateway, sealer]", "[gateway, sealer, gateway]", "the role is named twice"},
 		{"role without section", "sealer:\n  listen: 127.0.0.1:8444\n  token_file: tokens\n", "", "the role sealer and the section sealer come together"},
 		{"no node", "node: gw-1\n", "", "node: want a name"},
