@@ -31,3 +31,21 @@ func TestASecretIsSixteenToSixtyFourBytesInCanonicalBase64OnOneLine(t *testing.T
 		}
 	}
 }
+
+// There is one way to write a secret: what is accepted encodes to the same line.
+func FuzzParseSecret(f *testing.F) {
+	f.Add([]byte("AAECAwQFBgcICQoLDA0ODw==\n"))
+	f.Add([]byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		secret, err := keys.ParseSecret(text)
+		if err != nil {
+			if secret != nil || !errors.Is(err, keys.ErrSecret) {
+				t.Fatalf("%x %v", secret, err)
+			}
+			return
+		}
+		if len(secret) < keys.MinSecret || len(secret) > keys.MaxSecret || base64.StdEncoding.EncodeToString(secret) != strings.TrimSuffix(string(text), "\n") {
+			t.Fatalf("%q became %x", text, secret)
+		}
+	})
+}
