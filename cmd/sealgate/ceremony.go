@@ -52,6 +52,9 @@ func keysCeremony(ctx context.Context, e env, args []string) error {
 		_, err := fmt.Fprintln(e.stdout, p.Digest())
 		return err
 	}
+	if err := absent(*out); err != nil {
+		return err
+	}
 	return withKeystore(ctx, e, *cfg, "create", filepath.Base(operands[0]), func(ks keyService) error {
 		if err := durable.Mkdir(*out, durable.PrivateDir); err != nil {
 			return usage(err)
@@ -63,11 +66,13 @@ func keysCeremony(ctx context.Context, e env, args []string) error {
 		if errors.Is(err, pki.ErrNotConfirmed) {
 			return no(errors.Join(err, os.Remove(*out)), "没有制作任何密钥 no key was made")
 		}
-		if err != nil {
-			return keyError(err)
+		// What was made before an error is on record too, as not complete.
+		if werr := result.WriteFiles(*out); werr != nil {
+			return undecided(errors.Join(err, werr))
 		}
-		if err := result.WriteFiles(*out); err != nil {
-			return undecided(err)
+		if err != nil {
+			fmt.Fprintf(e.stderr, "hint: 已做的部分记于 what was made is on record in %s；排除原因后用同一方案和新的 -o 继续 go on with the same plan and a new -o\n", filepath.Clean(*out))
+			return keyError(err)
 		}
 		fmt.Fprintf(e.stdout, "仪式完成 done: %d 把密钥 keys, %s\n", len(result.Order), filepath.Clean(*out))
 		return nil
