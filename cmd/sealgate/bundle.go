@@ -21,26 +21,31 @@ func compiler(log *slog.Logger) bundle.Compile[*engine.Engine] {
 }
 
 // officers reads whose word about policy counts, with the revocation data as
-// they are now: both may have changed since the process began.
-func officers(c *config.File) (*trust.Anchors, error) {
+// they are now: both may have changed since the process began. fetched is what
+// the sources of revocation said; nil when none is named, or nothing is put into
+// force by what is judged.
+func officers(c *config.File, fetched trust.RevocationSource) (*trust.Anchors, error) {
 	anchors, err := trust.LoadAs(trust.Officer, c.Gateway.Policy.Officers...)
 	if err != nil {
 		return nil, usage(fmt.Errorf("策略管理员证书不可读 gateway.policy.officers: %w", err))
 	}
-	if len(c.Revoked) == 0 {
+	if len(c.Revoked) > 0 {
+		files, err := trust.LoadRevocations(freshness(c), c.Revoked...)
+		if err != nil {
+			return nil, usage(fmt.Errorf("吊销信息不可读 revoked: %w", err))
+		}
+		fetched = trust.Either(files, fetched)
+	}
+	if fetched == nil {
 		return anchors, nil
 	}
-	source, err := trust.LoadRevocations(freshness(c), c.Revoked...)
-	if err != nil {
-		return nil, usage(fmt.Errorf("吊销信息不可读 revoked: %w", err))
-	}
-	return anchors.WithRevocation(source), nil
+	return anchors.WithRevocation(fetched), nil
 }
 
 // activator judges policy bundles as the configuration's files say now. When
 // these cannot be read it comes with the error, and believes no officer.
-func activator(c *config.File, state bundle.State, ledger bundle.Ledger, log *slog.Logger) (*bundle.Activator[*engine.Engine], error) {
-	anchors, err := officers(c)
+func activator(c *config.File, fetched trust.RevocationSource, state bundle.State, ledger bundle.Ledger, log *slog.Logger) (*bundle.Activator[*engine.Engine], error) {
+	anchors, err := officers(c, fetched)
 	return &bundle.Activator[*engine.Engine]{Officers: anchors, State: state, Ledger: ledger, Compile: compiler(log), Node: c.Node, Now: time.Now}, err
 }
 
@@ -50,7 +55,7 @@ func activator(c *config.File, state bundle.State, ledger bundle.Ledger, log *sl
 // is in force already changes nothing and is not recorded again.
 func (r *roles) loadBundle(ctx context.Context) {
 	path := r.site.config.Gateway.Policy.Bundle
-	a, err := activator(r.site.config, r.site.store, r.site.ledger, r.log)
+	a, err := activator(r.site.config, r.site.fetchedSource(), r.site.store, r.site.ledger, r.log)
 	if err != nil { // it refuses all bundles, and that is recorded
 		r.log.Error("policy officers cannot be read", "error", err.Error())
 	}
@@ -78,12 +83,12 @@ func (r *roles) loadBundle(ctx context.Context) {
 }
 
 // checkBundle judges the configured bundle for `config check`, which knows
-// nothing of what was activated before.
+// nothing of what was activated before and asks no source over the network.
 func checkBundle(ctx context.Context, c *config.File) error {
 	if c.Gateway == nil || c.Gateway.Policy.Bundle == "" {
 		return nil
 	}
-	a, err := activator(c, unknownState{}, nil, slog.New(slog.DiscardHandler))
+	a, err := activator(c, nil, unknownState{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,11 @@ func policyCheck(ctx context.Context, e env, args []string) error {
 		if c.Gateway == nil || c.Gateway.Policy.Bundle == "" {
 			return usage(errors.New("配置没有 the configuration has no gateway.policy.bundle"))
 		}
-		anchors, err := officers(c)
+		fetched, err := fetchOnce(ctx, c, newLog(e.stderr))
+		if err != nil {
+			return err
+		}
+		anchors, err := officers(c, fetched)
 		if err != nil {
 			return err
 		}

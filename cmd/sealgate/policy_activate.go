@@ -99,7 +99,11 @@ func (p inPlace) LastPolicy(context.Context) (*bundle.Activation, error) {
 }
 
 func checkBesideGateway(ctx context.Context, c *config.File, file []byte) error {
-	a, err := activator(c, inPlace{path: c.Gateway.Policy.Bundle}, nil, slog.New(slog.DiscardHandler))
+	fetched, err := fetchOnce(ctx, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	a, err := activator(c, fetched, inPlace{path: c.Gateway.Policy.Bundle}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -113,7 +117,8 @@ func checkAndRecord(ctx context.Context, c *config.File, b *bundle.Bundle, file 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	a, err := activator(c, s.store, s.ledger, s.log)
+	s.refresh(ctx)
+	a, err := activator(c, s.fetchedSource(), s.store, s.ledger, s.log)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/sealgate/sealgate/internal/config"
 	"github.com/sealgate/sealgate/internal/store"
 	"github.com/sealgate/sealgate/keys"
+	"github.com/sealgate/sealgate/keys/pki"
+	"github.com/sealgate/sealgate/keys/trust"
 	"github.com/sealgate/sealgate/policy/engine"
 	"github.com/sealgate/sealgate/policy/rego"
 	"github.com/sealgate/sealgate/seal"
@@ -28,6 +30,8 @@ type parts struct {
 	policy    *engine.Engine    // role gateway; nil when the rules come in a bundle
 	tokens    *server.Tokens    // role sealer
 	judge     seal.VerifierConfig
+	fetched   *trust.Revocations // what revocation_sources said; nil: none is named
+	fetch     *pki.FetcherConfig // how they are asked
 }
 
 // loadParts reads them, so that `config check` and `serve` judge alike.
@@ -54,6 +58,9 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 	if p.judge, err = judge(c.Trust, revoked, freshness(c)); err != nil {
 		return nil, err
 	}
+	if err := p.sources(c, log); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -63,7 +70,7 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 func loadPolicy(ctx context.Context, c *config.File, log *slog.Logger) (*engine.Engine, error) {
 	g := c.Gateway
 	if g.Policy.Bundle != "" {
-		_, err := officers(c)
+		_, err := officers(c, nil)
 		return nil, err
 	}
 	modules, err := rego.Modules(), error(nil)
@@ -155,6 +162,7 @@ type site struct {
 	ledger   *audit.Ledger
 	refusals *audit.Refusals
 	store    *store.Store
+	fetcher  *pki.Fetcher // nil: no sources of revocation are named
 }
 
 // needState refuses a configuration that only manages keys where seals, nonces
@@ -178,6 +186,9 @@ func openSite(ctx context.Context, c *config.File, log *slog.Logger) (_ *site, e
 		}
 	}()
 	if s.parts, err = loadParts(ctx, c, log); err != nil {
+		return nil, err
+	}
+	if err := s.openFetcher(); err != nil {
 		return nil, err
 	}
 	if s.keys, err = openKeys(ctx, c.Keys, false, log); err != nil {
