@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/sealgate/sealgate/internal/gm"
@@ -63,7 +64,8 @@ func TestATokenThatIsNotSignedWithSM2IsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		v := s.anchors.CheckTimestamp(reply, [][]byte{value}, s.clock.Now())
-		if v.Outcome == trust.Trusted || v.Candidate != 0 || len(v.Problems) != 1 || v.Problems[0].Reason != trust.TimestampSignature {
+		if v.Outcome == trust.Trusted || v.Candidate != 0 || len(v.Problems) != 1 || v.Problems[0].Reason != trust.TimestampSignature ||
+			!strings.Contains(v.Problems[0].Detail, "not signed with SM2") {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

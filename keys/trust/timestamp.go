@@ -81,7 +81,7 @@ func (a *Anchors) CheckTimestamp(token []byte, candidates [][]byte, now time.Tim
 		t.add(TimestampImprint, Refused, "the imprint is of something else")
 	}
 	if t.Authority = a.authority(parsed); t.Authority == nil {
-		t.add(TimestampSignature, Unknown, "the authority's certificate is not in the token and no anchor")
+		t.add(TimestampSignature, Unknown, missingAuthority(parsed.Signed))
 	} else if err := parsed.Verify(t.Authority); err != nil {
 		t.add(TimestampSignature, Refused, err.Error())
 	} else {
@@ -94,6 +94,17 @@ func (a *Anchors) CheckTimestamp(token []byte, candidates [][]byte, now time.Tim
 		}
 	}
 	return t
+}
+
+// missingAuthority says why no certificate can verify a token.
+func missingAuthority(s *gm.SignedData) string {
+	switch {
+	case !s.IsSM2WithSM3():
+		return fmt.Sprintf("the token is not signed with SM2 and SM3 but with %v and %v: nobody here can verify that", s.SignatureOID, s.DigestOID)
+	case s.Unreadable > 0:
+		return "no certificate in the token that has a key of SM2 is the authority's, and no anchor"
+	}
+	return "the authority's certificate is not in the token and no anchor"
 }
 
 // authority finds the certificate that the token's signer identifier names:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -159,6 +160,9 @@ func (f TokenFile) login(ctx context.Context, c *Client) (token, error) {
 	return token{value: value, ttl: time.Duration(answer.Data.TTL) * time.Second, renewable: answer.Data.Renewable, at: time.Now()}, nil
 }
 
+// maxSecretFile bounds a file with a secret, in bytes.
+const maxSecretFile = 4096
+
 // secretFile reads a short secret from a file that only its owner can read.
 func secretFile(path string) (string, error) {
 	f, err := os.Open(path)
@@ -170,14 +174,18 @@ func secretFile(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 || info.Size() > 4096 {
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("%w: %s: want a regular file of mode 0600", keys.ErrAccess, path)
 	}
-	data, err := os.ReadFile(path)
+	// From the handle that was judged: the path may name another file by now.
+	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	defer clear(data)
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	defer clear(data)
+	if len(data) > maxSecretFile {
+		return "", fmt.Errorf("%w: %s is longer than %d bytes", keys.ErrAccess, path, maxSecretFile)
+	}
 	if s := strings.TrimSpace(string(data)); s != "" && !strings.ContainsAny(s, " \t\r\n") {
 		return s, nil
 	}
