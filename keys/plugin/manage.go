@@ -34,12 +34,30 @@ func (b *backend) table() []route {
 		{"keys/{name}/disable", logical.UpdateOperation, true, nil, "stop the key for good", change(b.engine.Disable)},
 		{"keys/{name}/destroy", logical.UpdateOperation, true, nil, "erase a key that has been disabled for the waiting time", change(b.engine.Destroy)},
 		{"keys/{name}/csr", logical.UpdateOperation, false, []string{"version", "common_name", "serial_number", "country", "province",
-			"locality", "street_address", "postal_code", "organization", "ou"}, "certificate request (PKCS #10) of one version", b.csr},
+			"locality", "street_address", "postal_code", "organization", "ou"}, "certificate request (PKCS #10) of one version", b.leased(b.csr)},
 		{"keys/{name}/certificate", logical.UpdateOperation, true, []string{"version", "certificate"},
 			"install a version's certificate, PEM, its issuers after it", b.install},
 		{"sign/{type}/{name}", logical.UpdateOperation, false, signFields,
-			"sign structures of one type, which the engine parses and judges", b.sign},
-		{"sign/{type}/{name}", logical.PatchOperation, false, signFields, "the same, faster", b.sign},
+			"sign structures of one type, which the engine parses and judges", b.leased(b.sign)},
+		{"sign/{type}/{name}", logical.PatchOperation, false, signFields, "the same, faster", b.leased(b.sign)},
+	}
+}
+
+// leased gives out what f made with a private key only under the lease.
+func (b *backend) leased(f func(context.Context, call) (map[string]any, error)) func(context.Context, call) (map[string]any, error) {
+	return func(ctx context.Context, c call) (map[string]any, error) {
+		data, err := f(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		s, err := view(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.lease.confirm(ctx, s); err != nil {
+			return nil, fmt.Errorf("confirm that this node is active: %w", err)
+		}
+		return data, nil
 	}
 }
 

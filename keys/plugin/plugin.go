@@ -41,7 +41,9 @@
 // Entries under keys/ are seal-wrapped where Vault's seal can. Every operation
 // runs on the active node of the primary cluster: standbys and secondaries
 // forward it, because no signature may be made after Disable has returned, and
-// because an answer is written before it is given.
+// because an answer is written before it is given. A signature without an id is
+// written nowhere: it is given out under a lease (type lease), so that also a
+// node that hung and was replaced makes none.
 //
 // The package implements logical.Backend itself instead of using the SDK's
 // framework: that would bring 138 more packages (cloud databases, OAuth, a
@@ -92,7 +94,7 @@ func NewFactory(base engine.Config) logical.Factory {
 		if err != nil {
 			return nil, err
 		}
-		b := &backend{engine: engine.New(requestStorage{}, c), now: time.Now}
+		b := &backend{engine: engine.New(requestStorage{}, c), now: time.Now, lease: lease{now: time.Now}}
 		b.routes = b.table()
 		return b, b.Setup(ctx, conf)
 	}
@@ -134,6 +136,7 @@ type backend struct {
 	engine *engine.Engine
 	routes []route
 	now    func() time.Time
+	lease  lease
 
 	logger hclog.Logger
 	system logical.SystemView

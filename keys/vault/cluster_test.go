@@ -44,8 +44,8 @@ func TestAgainstARealCluster(t *testing.T) {
 		{"a standby has no process that could hold keys", standbyHoldsNoKeys},
 		{"a mount with seal_wrap is accepted and shown and its keys sign", sealWrapped},
 		{"a snapshot restored at one node is what the next active node has", restoredThenFailedOver},
-		{"a node that hung and was replaced signs nothing under an id with a key disabled since", hungAndDeposed},
-		{"a change that a standby passed on to a node that dies is never sent twice", passedOn},
+		{"a node that hung and was replaced signs nothing with a key that was disabled since", hungAndDeposed},
+		{"a change passed on to a node that dies is never sent twice, and without a quorum nothing is signed", passedOn},
 		{"no signature is lost or made twice when nodes step down, die or are sealed, and what was disabled stays so", failovers},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.test(t, c) })
@@ -269,9 +269,34 @@ func passedOn(t *testing.T, c *cluster) {
 	if !errors.Is(err, keys.ErrOutcome) || s.rotations() != 1 {
 		t.Errorf("sent %d times: %v", s.rotations(), err)
 	}
-	c.Active(t)
+	withoutQuorum(t, c)
 	active.Start(t)
 	c.Rejoin(t, active)
+}
+
+// withoutQuorum: of three nodes one is dead, and another dies.
+func withoutQuorum(t *testing.T, c *cluster) {
+	t.Helper()
+	c.Active(t)
+	client := c.client(t, nil, c.Addresses()...)
+	create(t, client, "quorum-1", keys.Checkpoint)
+	second := c.Standbys(t)[0]
+	second.Kill()
+	eventually(t, longestPause, "not ready without a quorum", func() error {
+		if err := client.Ready(t.Context()); !errors.Is(err, keys.ErrUnavailable) {
+			return fmt.Errorf("ready: %v", err)
+		}
+		return nil
+	})
+	q := headRequest(t, 2, "quorum")
+	within(t, vault.DefaultSignTimeout+time.Second, "signing without a quorum", func() {
+		if s, err := client.Key("quorum-1").Sign(t.Context(), q); !errors.Is(err, keys.ErrUnavailable) && !errors.Is(err, keys.ErrOutcome) || len(s.Value) > 0 {
+			t.Errorf("without a quorum: %v", err)
+		}
+	})
+	second.Start(t)
+	c.Rejoin(t, second)
+	eventually(t, longestPause, "signing with a quorum again", func() error { _, err := client.Key("quorum-1").Sign(t.Context(), q); return err })
 }
 
 // hungAndDeposed: a node that hangs is replaced, and comes back without
@@ -296,11 +321,8 @@ func hungAndDeposed(t *testing.T, c *cluster) {
 		id := []string{"", fmt.Sprint("late-", n)}[n%2]
 		wg.Go(func() {
 			s, err := old.Key("hung-1").Sign(t.Context(), headRequest(t, 2, id))
-			if id != "" && (err == nil || len(s.Value) > 0) {
-				t.Errorf("a deposed node signs under %s after the key was disabled", id)
-			}
-			if id == "" && err == nil {
-				t.Log("a deposed node signed without an id") // the limit that README.md of deploy/vault names
+			if err == nil || len(s.Value) > 0 {
+				t.Errorf("a deposed node signs under %q after the key was disabled", id)
 			}
 		})
 	}
