@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sealgate/sealgate/internal/durable"
+	"github.com/sealgate/sealgate/keys/local"
 	"github.com/sealgate/sealgate/keys/pki"
 )
 
@@ -56,6 +57,9 @@ func keysCeremony(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	return withKeystore(ctx, e, *cfg, "create", filepath.Base(operands[0]), func(ks keyService) error {
+		if _, embedded := ks.(*local.Keystore); embedded {
+			fmt.Fprintln(e.stderr, local.Banner)
+		}
 		if err := durable.Mkdir(*out, durable.PrivateDir); err != nil {
 			return usage(err)
 		}

@@ -57,7 +57,7 @@ func runSeal(ctx context.Context, e env, args []string) error {
 	if a.server != "" {
 		sealed, err = a.remote(ctx, document)
 	} else {
-		sealed, err = a.local(ctx, document)
+		sealed, err = a.local(ctx, e, document)
 	}
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func writable(out string) error {
 
 // local seals with the keystore of a configuration. The same records are
 // written as by the seal service: intent before any key is asked, outcome after.
-func (a *sealArgs) local(ctx context.Context, document []byte) (_ []byte, err error) {
+func (a *sealArgs) local(ctx context.Context, e env, document []byte) (_ []byte, err error) {
 	c, err := loadConfig(a.config)
 	if err != nil {
 		return nil, err
@@ -137,7 +137,9 @@ func (a *sealArgs) local(ctx context.Context, document []byte) (_ []byte, err er
 	if err != nil {
 		return nil, err
 	}
+	showBanner(e.stderr, c)
 	defer func() { err = errors.Join(err, s.close()) }()
+	s.refresh(ctx)
 	cabinet, err := openCabinet(ctx, s, seal.NewVerifier(s.judge))
 	if err != nil {
 		return nil, err

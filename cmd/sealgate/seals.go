@@ -150,6 +150,7 @@ func sealsMake(ctx context.Context, e env, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	showBanner(e.stderr, c)
 	n.from = time.Now().Truncate(time.Second)
 	n.till = n.from.AddDate(*years, 0, 0)
 	made, err := n.make(ctx, s, s.keys)
