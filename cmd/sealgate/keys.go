@@ -22,7 +22,8 @@ import (
 func runKeys(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "keys", args,
 		action{"create", keysCreate}, action{"list", keysList}, action{"public", keysPublic}, action{"csr", keysCSR}, action{"install-cert", keysInstall},
-		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate}, action{"secret", keysSecret}, action{"tls", keysTLS})
+		action{"rotate", keysRotate}, action{"disable", keysDisable}, action{"destroy", keysDestroy}, action{"ceremony", keysCeremony}, action{"migrate", keysMigrate}, action{"secret", keysSecret}, action{"tls", keysTLS},
+		action{"revoke", keysRevoke}, action{"unhold", keysUnhold}, action{"revoked", keysRevoked}, action{"crl", keysCRL})
 }
 
 // operandsOf parses args and wants that many operands; when what ends in "..."
@@ -73,9 +74,15 @@ func withKeystore(ctx context.Context, e env, configPath, change, object string,
 	return f(ks)
 }
 
-// recordKeyChange writes the intent of an act on a key. Only before the
-// checkpoint key exists is there no ledger to write to; that is said aloud.
+// recordKeyChange writes the intent of an act on a key.
 func recordKeyChange(ctx context.Context, e env, s *site, change, name string) error {
+	return recordAct(ctx, e, s, audit.Record{Type: audit.Type("key." + change), Actor: audit.Actor{Kind: "service", ID: s.config.Node},
+		Object: audit.Object{Kind: "key", ID: name}, Outcome: audit.Allowed})
+}
+
+// recordAct writes a record and closes the ledger again. Only before the
+// checkpoint key exists is there no ledger to write to; that is said aloud.
+func recordAct(ctx context.Context, e env, s *site, record audit.Record) error {
 	checkpoint, err := keys.ParseName(or2(s.config.Audit.CheckpointKey, "checkpoint"))
 	if err != nil {
 		return usage(err)
@@ -89,10 +96,8 @@ func recordKeyChange(ctx context.Context, e env, s *site, change, name string) e
 	if err := s.openLedger(ctx); err != nil {
 		return err
 	}
-	record := audit.Record{Type: audit.Type("key." + change), Actor: audit.Actor{Kind: "service", ID: s.config.Node},
-		Object: audit.Object{Kind: "key", ID: name}, Outcome: audit.Allowed}
 	if _, err := s.ledger.Append(ctx, record); err != nil {
-		return undecided(err, "账本不可写，未改动密钥 the ledger cannot be written: no key was changed")
+		return undecided(err, "账本不可写，什么都没有做 the ledger cannot be written: nothing was done")
 	}
 	// Closed before the act: the last checkpoint is signed by the key as it is,
 	// also when the act is on that very key.

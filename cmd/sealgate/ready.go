@@ -21,14 +21,16 @@ const (
 )
 
 // dependsAnswer is nil when what the roles of this process depend on does: the
-// state store, and the key service for those that sign at each request. A
-// gateway alone goes on without it: its calls need no signature.
+// state store, the key service for those that sign at each request, and a list
+// for each CA whose revocations are published. A gateway alone goes on without
+// the key service, for its calls need no signature; a publisher of revocation
+// does while its lists last.
 func (r *roles) dependsAnswer(ctx context.Context) error {
-	return errors.Join(r.storeAnswers(ctx), r.keys.ready(ctx))
+	return errors.Join(r.storeAnswers(ctx), r.keys.ready(ctx), r.publishes())
 }
 
 // signs reports whether a role of this process signs at each request.
-func signs(c *config.File) bool { return len(c.Roles) != 1 || !c.Has(config.RoleGateway) }
+func signs(c *config.File) bool { return c.Has(config.RoleSealer) || c.Has(config.RoleTSA) }
 
 // readier is a key service that can tell whether it would sign now.
 type readier interface {
@@ -123,6 +125,12 @@ func sameText(a, b error) bool {
 // alarming is a key service that raises alarms.
 type alarming interface {
 	Alarms() []vault.AlarmState
+}
+
+// writeMetrics adds to the metrics what is not about calls.
+func (r *roles) writeMetrics(w io.Writer) {
+	r.writeAlarms(w)
+	r.writeRevocation(w)
 }
 
 // writeAlarms adds the alarms of the key service to the metrics, so that a

@@ -48,13 +48,18 @@ type roles struct {
 	keys      *keyReadiness // nil: no role signs at each request
 	open      listeners     // those that are open already
 	failed    chan error
+
+	publisher  *pki.Publisher // nil: the role revocation is not run
+	listKeys   *keyReadiness  // of the publisher, which goes on without keys for a while
+	background sync.WaitGroup
+	cancels    []context.CancelFunc // of what runs in the background
 }
 
 // startRoles opens the listeners that the configuration names, except those
 // that are open already, and serves on them. Every listener is open when it
 // returns.
 func startRoles(ctx context.Context, s *site, log *slog.Logger, open listeners) (_ *roles, err error) {
-	r := &roles{site: s, log: log, open: open, failed: make(chan error, 4)}
+	r := &roles{site: s, log: log, open: open, failed: make(chan error, 8)}
 	if signs(s.config) {
 		r.keys = newKeyReadiness(s.keys, log)
 	}
@@ -63,6 +68,17 @@ func startRoles(ctx context.Context, s *site, log *slog.Logger, open listeners) 
 			r.stop()
 		}
 	}()
+	if c := s.config.Revocation; s.config.Has(config.RoleRevocation) {
+		if r.listKeys = r.keys; r.listKeys == nil {
+			r.listKeys = newKeyReadiness(s.keys, log)
+		}
+		if err := r.startRevocation(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if s.refresh(ctx); s.fetcher != nil {
+		r.inBackground(s.fetcher.Run)
+	}
 	if g := s.config.Gateway; g != nil {
 		if err := r.startGateway(ctx, g); err != nil {
 			return nil, err
@@ -110,7 +126,7 @@ func (r *roles) startGateway(ctx context.Context, c *config.Gateway) error {
 		Catalogue: r.catalogue, Ledger: s.ledger, Refusals: s.refusals,
 		Identity: identity.NewVerifier(s.store.Nonces(), s.secrets, sessions), Sessions: sessions,
 		Quotas: &catalog.MemoryQuotas{}, Zone: string(c.Zone), TrustedProxies: proxies,
-		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.dependsAnswer, Metrics: r.writeAlarms,
+		PseudonymKey: pseudonym, Subjects: audit.NewSubjectIndex(subject), Log: r.log, Depends: r.dependsAnswer, Metrics: r.writeMetrics,
 	})
 	if err != nil {
 		return usage(err)
@@ -251,15 +267,15 @@ func (r *roles) admin() http.Handler {
 			answer(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		if r.site.ledger.Unsigned() != nil {
-			answer(w, http.StatusOK, "degraded: the heads of the ledger cannot be signed")
+		if err := r.degraded(q.Context()); err != nil {
+			answer(w, http.StatusOK, "degraded: "+err.Error())
 			return
 		}
 		answer(w, http.StatusOK, "ready")
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		r.writeAlarms(w)
+		r.writeMetrics(w)
 	})
 	return mux
 }
@@ -387,4 +403,8 @@ func (r *roles) stop() {
 		})
 	}
 	all.Wait()
+	for _, cancel := range r.cancels {
+		cancel()
+	}
+	r.background.Wait()
 }

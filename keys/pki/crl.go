@@ -313,3 +313,20 @@ func refuseMethod(w http.ResponseWriter, allowed string) {
 	w.Header().Set("Allow", allowed)
 	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 }
+
+// IssueList issues one new list, whether or not the last one still lasts, for a
+// CA that publishes by file. The rules and the files are those of NewCRLs.
+func IssueList(ctx context.Context, c CRLConfig) (*gm.RevocationList, error) {
+	x, err := NewCRLs(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
+	defer cancel()
+	x.turn.Lock()
+	defer x.turn.Unlock()
+	if err := x.renew(ctx, x.cfg.Now()); err != nil {
+		return nil, fmt.Errorf("issue revocation list: %w", err)
+	}
+	return x.current, nil
+}

@@ -226,6 +226,34 @@ func (b *Book) Release(serial *big.Int) error {
 	})
 }
 
+// Entry is one certificate in a book.
+type Entry struct {
+	Serial   *big.Int
+	Subject  string
+	NotAfter time.Time        // zero: not known
+	Revoked  *gm.RevokedEntry // nil: it is not
+}
+
+// Entries returns every certificate of the book in the order of issuing.
+func (b *Book) Entries() ([]Entry, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.refresh(); err != nil {
+		return nil, err
+	}
+	out := make([]Entry, 0, len(b.data.Certificates))
+	for _, e := range b.data.Certificates {
+		serial, _ := new(big.Int).SetString(e.Serial, 16) // refresh read it
+		x := Entry{Serial: serial, Subject: e.Subject, NotAfter: e.NotAfter}
+		if e.RevokedAt != nil {
+			r := e.revocation()
+			x.Revoked = &r
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
 // Revoked returns everything that is revoked, and the book's revision, which
 // grows with every change of that.
 func (b *Book) Revoked() ([]gm.RevokedEntry, int64, error) {
