@@ -92,6 +92,7 @@ bin/vault secrets enable -path=secret -version=2 kv
 mkdir "$dir/secrets"
 admin=$(bin/vault token create -policy=secretadmin -no-default-policy -ttl=5m -field=token)
 for try in $(seq 100); do bin/vault read secret/config >/dev/null 2>&1 && break || sleep 0.1; done
+bin/vault write secret/config max_versions=1 >/dev/null
 for name in pseudonym subject-index rs-benefit scjg-register; do
 	openssl rand -base64 32 >"$dir/secrets/$name.hmac"
 	VAULT_TOKEN=$admin bin/vault kv put -mount=secret "sealgate/gateway/$name" key=- <"$dir/secrets/$name.hmac" >/dev/null

@@ -2,7 +2,7 @@
 # nothing else. Whoever takes the gateway over can forge no seal. It reads its
 # own symmetric secrets (callers' HMAC keys, pseudonyms, subject index) at
 # vault:secret/sealgate/gateway/…#…: no other secrets, no list of them, no
-# older versions' facts, and it changes none.
+# metadata, and it changes none. (Former versions: README.md section 5.)
 
 path "sealgate/sign/checkpoint/ledger-gateway" { capabilities = ["update", "patch"] }
 path "sealgate/keys/ledger-gateway"            { capabilities = ["read"] }

@@ -290,6 +290,11 @@ func TestRunbooksDoWhatTheySay(t *testing.T) {
 		t.Errorf("the secrets of README.md: %v", err)
 	}
 
+	v.Must(t, http.MethodPost, "secret/data/sealgate/gateway/pseudonym", map[string]any{"data": map[string]string{"key": secretText(1, 32)}})
+	if status, body, err := v.Do(t.Context(), gateway, http.MethodGet, "secret/data/sealgate/gateway/pseudonym?version=1", nil); err != nil || status != http.StatusNotFound {
+		t.Errorf("the gateway reads a former version: %d %s %v", status, body, err)
+	}
+
 	b.oldOffice()
 	b.run("docs/handbook/keys-vault-migrate.md", func(i int) {
 		if i == 1 {
