@@ -41,7 +41,14 @@ func (r *roles) startRevocation(ctx context.Context, c *config.Revocation) error
 			responders = append(responders, a.OCSP)
 		}
 	}
-	publisher, err := pki.NewPublisher(all, nil)
+	if c.Seals != nil {
+		x, err := r.site.publishedSeals(ctx, c)
+		if err != nil {
+			return err
+		}
+		all = append(all, x)
+	}
+	publisher, err := pki.NewPublisher(all)
 	if err != nil {
 		return usage(err)
 	}
@@ -59,7 +66,7 @@ func (s *site) published(ctx context.Context, c *config.Revocation, a config.Rev
 	}
 	x = pki.Published{Name: a.Key, ListPath: a.ListPath(), OCSPPath: a.OCSP}
 	x.Lists, err = pki.NewCRLs(pki.CRLConfig{CA: ca, Book: book, Life: time.Duration(a.Life), Interval: time.Duration(a.Renew),
-		Keep: lastList(c.Dir, a.Key, ca.Certificate()), Log: s.log, OnIssue: func(_ context.Context, l *gm.RevocationList) error {
+		Keep: lastList(c.Dir, a.Key, ca.Certificate()), Log: s.log, OnIssue: func(ctx context.Context, l *gm.RevocationList) error {
 			_, err := s.ledger.Append(ctx, listRecord(s.config.Node, a.Key, l))
 			return err
 		}})

@@ -220,7 +220,7 @@ func (c *checker) revocation(r *Revocation) {
 			c.fail("a value is needed", "revocation", "seals", "makers")
 		}
 		path(s.ListPath(), "revocation", "seals", "path")
-		c.lives(s.Life, s.Renew, 400*24*time.Hour, "revocation", "seals", "life")
+		c.lives(s.Life, s.Renew, 31*24*time.Hour, "revocation", "seals", "life")
 		if !c.f.Has(RoleSealer) {
 			c.fail("needs the role sealer in the same process: its state is what the list tells", "revocation", "seals")
 		}

@@ -150,6 +150,12 @@ func (c *CRLs) Current(ctx context.Context) (*gm.RevocationList, error) {
 	return nil, fmt.Errorf("issue revocation list: %w", err)
 }
 
+// Renew issues a list when one is due. The error says that there is none to serve.
+func (c *CRLs) Renew(ctx context.Context) error {
+	_, err := c.Current(ctx)
+	return err
+}
+
 // lasting returns the current list while it lasts.
 func (c *CRLs) lasting(now time.Time) *gm.RevocationList {
 	c.mu.Lock()
@@ -276,8 +282,7 @@ func (c *CRLs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l, err := c.Current(r.Context())
 	if err != nil {
 		c.cfg.Log.ErrorContext(r.Context(), "no revocation list", "error", err)
-		w.Header().Set("Retry-After", "30")
-		http.Error(w, "no revocation list at present", http.StatusServiceUnavailable)
+		unavailable(w)
 		return
 	}
 	publish(w, r, "application/pkix-crl", l.Raw, l.ThisUpdate, l.NextUpdate, c.cfg.Now().Add(c.cfg.Interval/4), c.cfg.Now())
@@ -307,6 +312,11 @@ func publish(w http.ResponseWriter, r *http.Request, contentType string, body []
 	if r.Method != http.MethodHead {
 		w.Write(body) // an error means that the client has gone
 	}
+}
+
+func unavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "30")
+	http.Error(w, "no list at present", http.StatusServiceUnavailable)
 }
 
 func refuseMethod(w http.ResponseWriter, allowed string) {

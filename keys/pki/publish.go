@@ -13,12 +13,21 @@ import (
 // revocation stands in a list so soon, also when nobody asks.
 const noticeBook = 5 * time.Second
 
-// Published is what a Publisher publishes for one CA, and where.
+// Lists are signed lists of which there is always one current: those of a CA
+// (CRLs), or of what became of seals (SealLists).
+type Lists interface {
+	http.Handler
+	// Renew issues a list when one is due; the error says that none is to be had.
+	Renew(ctx context.Context) error
+	State() ListState
+}
+
+// Published is what a Publisher publishes for one CA or for the seals, and where.
 type Published struct {
-	Name string // of the CA, for people
-	// ListPath is the path of the revocation list, such as /ca.crl.
+	Name string // of the CA, or of the list of seals; for people
+	// ListPath is the path of the list, such as /ca.crl.
 	ListPath string
-	Lists    *CRLs
+	Lists    Lists
 	// OCSPPath is the path of the responder, such as /ocsp/ca; OCSP may be nil.
 	OCSPPath string
 	OCSP     *OCSP
@@ -28,15 +37,11 @@ type Published struct {
 // listener, and renews the lists also when nobody asks for them. It routes by
 // the exact path and never cleans one: the base64 of an OCSP request in a GET
 // may hold slashes, two in a row too.
-type Publisher struct {
-	all []Published
-	// other serves every other path; not found when it is nil.
-	other http.Handler
-}
+type Publisher struct{ all []Published }
 
 // NewPublisher returns a publisher. Paths begin with a slash, and none is another
-// or lies under another. other serves what is no path of theirs; it may be nil.
-func NewPublisher(all []Published, other http.Handler) (*Publisher, error) {
+// or lies under another.
+func NewPublisher(all []Published) (*Publisher, error) {
 	var seen []string
 	for _, x := range all {
 		if x.Lists == nil || x.OCSP == nil != (x.OCSPPath == "") {
@@ -57,10 +62,7 @@ func NewPublisher(all []Published, other http.Handler) (*Publisher, error) {
 			seen = append(seen, p)
 		}
 	}
-	if other == nil {
-		other = http.NotFoundHandler()
-	}
-	return &Publisher{all: all, other: other}, nil
+	return &Publisher{all: all}, nil
 }
 
 // ServeHTTP routes to a list or a responder.
@@ -75,7 +77,7 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	p.other.ServeHTTP(w, r)
+	http.NotFound(w, r)
 }
 
 // Run renews the lists until ctx ends. What fails is logged and tried again.
@@ -98,7 +100,7 @@ func (p *Publisher) Renew(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if _, err := x.Lists.Current(ctx); err != nil {
+		if err := x.Lists.Renew(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", x.Name, err))
 		}
 	}
