@@ -64,8 +64,7 @@ func (s *site) published(ctx context.Context, c *config.Revocation, a config.Rev
 	if err != nil {
 		return x, err
 	}
-	x = pki.Published{Name: a.Key, ListPath: a.ListPath(), OCSPPath: a.OCSP}
-	x.Lists, err = pki.NewCRLs(pki.CRLConfig{CA: ca, Book: book, Life: time.Duration(a.Life), Interval: time.Duration(a.Renew),
+	lists, err := pki.NewCRLs(pki.CRLConfig{CA: ca, Book: book, Life: time.Duration(a.Life), Interval: time.Duration(a.Renew),
 		Keep: lastList(c.Dir, a.Key, ca.Certificate()), Log: s.log, OnIssue: func(ctx context.Context, l *gm.RevocationList) error {
 			_, err := s.ledger.Append(ctx, listRecord(s.config.Node, a.Key, l))
 			return err
@@ -73,10 +72,12 @@ func (s *site) published(ctx context.Context, c *config.Revocation, a config.Rev
 	if err != nil {
 		return x, usage(fmt.Errorf("revocation: %s: %w", a.Key, err))
 	}
+	x = pki.Published{Name: a.Key, ListPath: a.ListPath(), Lists: lists}
 	if a.OCSP == "" {
 		return x, nil
 	}
-	x.OCSP, err = pki.NewOCSP(pki.OCSPConfig{CA: ca, Book: book, Lists: x.Lists, Life: time.Duration(a.AnswerLife), Signings: a.AnswersAtOnce, Log: s.log})
+	x.OCSPPath = a.OCSP
+	x.OCSP, err = pki.NewOCSP(pki.OCSPConfig{CA: ca, Book: book, Lists: lists, Life: time.Duration(a.AnswerLife), Signings: a.AnswersAtOnce, Log: s.log})
 	if err != nil {
 		return x, usage(fmt.Errorf("revocation: %s: %w", a.Key, err))
 	}
