@@ -53,6 +53,10 @@ func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) 
 		"flip": cmdFlip, "edit": cmdEdit, "rezip": cmdRezip, "entry": cmdEntry, "issue": cmdIssue, "private": cmdPrivate,
 		"jsonlines": cmdJSONLines, "paper": cmdPaper, "fetch": cmdFetch, "revision": cmdRevision,
 	}
+	maps.Copy(commands, map[string]func(*testscript.TestScript, bool, []string){
+		"serial": cmdSerial, "listed": cmdListed, "newer": cmdNewer, "ocsp": cmdOCSP, "judges": cmdJudges, "opensslcrl": cmdOpenSSLCRL, "opensslocsp": cmdOpenSSLOCSP,
+		"fill": cmdFill, "listening": cmdListening, "answers": cmdAnswers,
+	})
 	maps.Copy(commands, p.Cmds)
 	p.Cmds = commands
 	testscript.Run(t, p)

@@ -229,18 +229,18 @@ func (f *Fetcher) Degraded(now time.Time) string {
 	return strings.Join(out, "; ")
 }
 
-// Run refreshes at once and then time and again until ctx ends. Failures are
-// logged.
+// Run refreshes time and again until ctx ends, the first time after a while: who
+// needs the data at once calls Refresh before. Failures are logged.
 func (f *Fetcher) Run(ctx context.Context) {
 	for {
-		if err := f.Refresh(ctx); err != nil && ctx.Err() == nil {
-			f.cfg.Log.WarnContext(ctx, "revocation data not refreshed", "error", err)
-		}
 		wait := f.cfg.Every*3/4 + rand.N(f.cfg.Every/2)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
+		}
+		if err := f.Refresh(ctx); err != nil && ctx.Err() == nil {
+			f.cfg.Log.WarnContext(ctx, "revocation data not refreshed", "error", err)
 		}
 	}
 }
