@@ -87,7 +87,7 @@ func TestWhatAProbeReadsNamesTheCodeAndNoHost(t *testing.T) {
 	}
 }
 
-func TestOnlyAGatewayAloneIsReadyWithoutTheKeyService(t *testing.T) {
+func TestRolesThatSignAtEachRequestAreNotReadyWithoutTheKeyService(t *testing.T) {
 	for _, c := range []struct {
 		roles []config.Role
 		want  bool
@@ -96,7 +96,7 @@ func TestOnlyAGatewayAloneIsReadyWithoutTheKeyService(t *testing.T) {
 		{[]config.Role{config.RoleSealer}, true},
 		{[]config.Role{config.RoleTSA}, true},
 		{[]config.Role{config.RoleGateway, config.RoleSealer}, true},
-		{nil, true},
+		{nil, false},
 	} {
 		if got := signs(&config.File{Roles: c.roles}); got != c.want {
 			t.Errorf("%v: %v", c.roles, got)
