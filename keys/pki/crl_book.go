@@ -335,7 +335,7 @@ func (b *Book) Restore(l *gm.RevocationList) error {
 			}
 		}
 		d.ListNumber = max(d.ListNumber, l.Number.Int64())
-		d.Revision++
+		d.Revision += 1 << 20 // none that the book had in the time that it lost
 		return nil
 	})
 }
