@@ -281,8 +281,7 @@ func (c *CRLs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	l, err := c.Current(r.Context())
 	if err != nil {
-		c.cfg.Log.ErrorContext(r.Context(), "no revocation list", "error", err)
-		unavailable(w)
+		unavailable(w) // why, renew has logged
 		return
 	}
 	publish(w, r, "application/pkix-crl", l.Raw, l.ThisUpdate, l.NextUpdate, c.cfg.Now().Add(c.cfg.Interval/4), c.cfg.Now())

@@ -48,9 +48,10 @@ type OCSP struct {
 	cfg     OCSPConfig
 	signing chan struct{}
 
-	mu       sync.Mutex
-	revision int64
-	cache    map[string]cachedAnswer
+	mu         sync.Mutex
+	revision   int64
+	cache      map[string]cachedAnswer
+	complained time.Time
 }
 
 type cachedAnswer struct {
@@ -155,7 +156,7 @@ func (o *OCSP) answer(ctx context.Context, der []byte) (cachedAnswer, gm.OCSPRes
 	}
 	if o.cfg.Lists != nil {
 		if err := o.cfg.Lists.Sound(); err != nil {
-			o.cfg.Log.ErrorContext(ctx, "OCSP answer not made", "error", err)
+			o.complain(ctx, "OCSP answer not made", err)
 			return none, gm.OCSPTryLater
 		}
 	}
@@ -165,7 +166,7 @@ func (o *OCSP) answer(ctx context.Context, der []byte) (cachedAnswer, gm.OCSPRes
 	for i, id := range q.Certs {
 		s, rev, err := o.status(id, now)
 		if err != nil || i > 0 && rev != revision {
-			o.cfg.Log.ErrorContext(ctx, "OCSP answer not made", "error", err)
+			o.complain(ctx, "OCSP answer not made", err)
 			return none, gm.OCSPTryLater
 		}
 		revision = rev
@@ -183,7 +184,7 @@ func (o *OCSP) answer(ctx context.Context, der []byte) (cachedAnswer, gm.OCSPRes
 	case errors.Is(err, errBusy):
 		return none, gm.OCSPTryLater
 	case err != nil:
-		o.cfg.Log.ErrorContext(ctx, "OCSP answer not signed", "error", err)
+		o.complain(ctx, "OCSP answer not signed", err)
 		return none, gm.OCSPTryLater
 	}
 	a := cachedAnswer{response: response, this: now, next: data.Statuses[0].NextUpdate}
@@ -191,6 +192,21 @@ func (o *OCSP) answer(ctx context.Context, der []byte) (cachedAnswer, gm.OCSPRes
 		o.remember(key, revision, a) // what is unknown may be issued the next moment
 	}
 	return a, gm.OCSPSuccessful
+}
+
+// complain logs an error, once a second at most: everybody may ask, and asking
+// must not fill a disk.
+func (o *OCSP) complain(ctx context.Context, what string, err error) {
+	now := o.cfg.Now()
+	o.mu.Lock()
+	quiet := now.Sub(o.complained).Abs() < time.Second
+	if !quiet {
+		o.complained = now
+	}
+	o.mu.Unlock()
+	if !quiet {
+		o.cfg.Log.ErrorContext(ctx, what, "error", err)
+	}
 }
 
 func (o *OCSP) status(id gm.CertID, now time.Time) (gm.OCSPStatus, int64, error) {

@@ -274,8 +274,7 @@ func (s *SealLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	raw, l, err := s.Current(r.Context())
 	if err != nil {
-		s.cfg.Log.ErrorContext(r.Context(), "no seal status list", "error", err)
-		unavailable(w)
+		unavailable(w) // why, renew has logged
 		return
 	}
 	now := s.cfg.Now()

@@ -27,6 +27,8 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 		{"POST", "sealgate/sign/checkpoint/ledger-keyadmin"}, {"POST", "sealgate/sign/checkpoint/ledger-destroyer"}, {"POST", "sealgate/sign/checkpoint/ledger-ceremony"},
 		{"POST", "sealgate/sign/checkpoint/ledger-maker"}, {"POST", "sealgate/sign/checkpoint/ledger-tsa"}, {"GET", "sealgate/keys/ledger-maker"}, {"GET", "sealgate/keys/ledger-tsa"},
 		{"POST", "sealgate/sign/bundle/officer-a"}, {"POST", "sealgate/sign/bundle/officer-b"}, {"POST", "sealgate/sign/tst/tsa-a"}, {"POST", "sealgate/sign/x509/ca-a"}, {"POST", "sealgate/sign/x509/root"},
+		{"POST", "sealgate/sign/revocation/ca-a"}, {"POST", "sealgate/sign/revocation/root"}, {"POST", "sealgate/sign/checkpoint/ledger-ca"}, {"GET", "sealgate/keys/ledger-ca"},
+		{"POST", "sealgate/sign/checkpoint/ledger-revocation"}, {"POST", "sealgate/sign/checkpoint/ledger-revoker"}, {"GET", "sealgate/keys/ledger-revocation"}, {"GET", "sealgate/keys/ledger-revoker"},
 		{"PATCH", "sealgate/sign/tbs/seal-a"}, {"PATCH", "sealgate/sign/checkpoint/ledger-gateway"}, {"PATCH", "sealgate/keys/seal-a"},
 		{"GET", "secret/data/sealgate/gateway/rs"}, {"GET", "secret/data/sealgate/sealer/x"}, {"GET", "secret/data/other"}, {"GET", "secret/metadata/sealgate/gateway/rs"},
 		{"LIST", "secret/metadata/sealgate/gateway/"}, {"LIST", "secret/metadata/"}, {"POST", "secret/data/sealgate/gateway/rs"}, {"PATCH", "secret/data/sealgate/gateway/rs"},
@@ -40,19 +42,22 @@ func shippedPolicies(t *testing.T, v *testenv.Vault) {
 	self := "GET auth/token/lookup-self,POST auth/token/renew-self"
 	allKeys := "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-gateway,GET sealgate/keys/ledger-sealer,GET sealgate/keys/ca-a,GET sealgate/keys/maker-a," +
 		"GET sealgate/keys/tsa-a,GET sealgate/keys/licence-a,GET sealgate/keys/officer-a,GET sealgate/keys/officer-b," +
-		"GET sealgate/keys/ledger-maker,GET sealgate/keys/ledger-tsa,LIST sealgate/keys/"
+		"GET sealgate/keys/ledger-maker,GET sealgate/keys/ledger-tsa,GET sealgate/keys/ledger-ca,GET sealgate/keys/ledger-revocation,GET sealgate/keys/ledger-revoker,LIST sealgate/keys/"
 	for policy, allowed := range map[string]string{
-		"sealer":         "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-sealer,POST sealgate/sign/tbs/seal-a,PATCH sealgate/sign/tbs/seal-a,POST sealgate/sign/checkpoint/ledger-sealer",
-		"gateway":        "GET secret/data/sealgate/gateway/rs,GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway,PATCH sealgate/sign/checkpoint/ledger-gateway",
-		"maker":          "GET sealgate/keys/maker-a,GET sealgate/keys/seal-a,GET sealgate/keys/ledger-maker,POST sealgate/sign/sealinfo/maker-a,POST sealgate/sign/checkpoint/ledger-maker",
-		"licensing":      "GET sealgate/keys/licence-a,POST sealgate/sign/statuslist/licence-a",
-		"tsa":            "GET sealgate/keys/tsa-a,GET sealgate/keys/ledger-tsa,POST sealgate/sign/tst/tsa-a,POST sealgate/sign/checkpoint/ledger-tsa",
-		"ca":             "GET sealgate/keys/ca-a,POST sealgate/sign/x509/ca-a",
+		"sealer":    "GET sealgate/keys/seal-a,GET sealgate/keys/ledger-sealer,POST sealgate/sign/tbs/seal-a,PATCH sealgate/sign/tbs/seal-a,POST sealgate/sign/checkpoint/ledger-sealer",
+		"gateway":   "GET secret/data/sealgate/gateway/rs,GET sealgate/keys/ledger-gateway,POST sealgate/sign/checkpoint/ledger-gateway,PATCH sealgate/sign/checkpoint/ledger-gateway",
+		"maker":     "GET sealgate/keys/maker-a,GET sealgate/keys/seal-a,GET sealgate/keys/ledger-maker,POST sealgate/sign/sealinfo/maker-a,POST sealgate/sign/checkpoint/ledger-maker",
+		"licensing": "GET sealgate/keys/licence-a,POST sealgate/sign/statuslist/licence-a",
+		"tsa":       "GET sealgate/keys/tsa-a,GET sealgate/keys/ledger-tsa,POST sealgate/sign/tst/tsa-a,POST sealgate/sign/checkpoint/ledger-tsa",
+		"ca":        "GET sealgate/keys/ca-a,GET sealgate/keys/ledger-ca,POST sealgate/sign/x509/ca-a,POST sealgate/sign/revocation/ca-a,POST sealgate/sign/checkpoint/ledger-ca",
+		"revocation": "GET sealgate/keys/ca-a,GET sealgate/keys/licence-a,GET sealgate/keys/ledger-revocation,POST sealgate/sign/revocation/ca-a,POST sealgate/sign/statuslist/licence-a," +
+			"POST sealgate/sign/checkpoint/ledger-revocation",
+		"revoker":        "GET sealgate/keys/ca-a,GET sealgate/keys/ledger-revoker,POST sealgate/sign/checkpoint/ledger-revoker",
 		"policy-officer": "GET sealgate/keys/officer-a,POST sealgate/sign/bundle/officer-a",
 		"keyadmin": allKeys + ",POST sealgate/keys/seal-a,POST sealgate/keys/seal-a/rotate,POST sealgate/keys/seal-a/disable," +
 			"POST sealgate/keys/seal-a/csr,POST sealgate/keys/seal-a/certificate,POST sealgate/sign/checkpoint/ledger-keyadmin",
 		"ceremony": allKeys + ",POST sealgate/keys/seal-a,POST sealgate/keys/seal-a/csr,POST sealgate/keys/seal-a/certificate," +
-			"POST sealgate/sign/x509/ca-a,POST sealgate/sign/x509/root,POST sealgate/sign/checkpoint/ledger-ceremony",
+			"POST sealgate/sign/x509/ca-a,POST sealgate/sign/x509/root,POST sealgate/sign/revocation/root,POST sealgate/sign/checkpoint/ledger-ceremony",
 		"secretadmin": "POST secret/data/sealgate/gateway/rs,DELETE secret/data/sealgate/gateway/rs,POST secret/destroy/sealgate/gateway/rs,POST secret/delete/sealgate/gateway/rs," +
 			"GET secret/metadata/sealgate/gateway/rs,LIST secret/metadata/sealgate/gateway/",
 		"destroyer": allKeys + ",POST sealgate/keys/seal-a/destroy,POST sealgate/sign/checkpoint/ledger-destroyer",
