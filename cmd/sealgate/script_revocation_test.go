@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sealgate/sealgate/internal/gm"
+	"github.com/sealgate/sealgate/internal/testenv"
 )
 
 func certificateIn(ts *testscript.TestScript, file string) *gm.Certificate {
@@ -197,4 +199,30 @@ func cmdOpenSSLOCSP(ts *testscript.TestScript, _ bool, args []string) {
 	a, err := gm.ParseOCSPResponse([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
 	opensslSays(ts, certificateIn(ts, args[1]), a.RawData, a.Signature, args[2:], "ocsp", "-respin", args[0], "-resp_text", "-noverify")
+}
+
+// What the handbook tells people to type is what the script runs.
+func TestTheCommandsOfTheHandbookAreThoseOfTheScript(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "handbook", "revocation.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(filepath.Join("testdata", "script", "revocation.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "sealgate ") {
+			continue
+		}
+		n++
+		if !regexp.MustCompile(`(?m)^exits [0-9] ` + regexp.QuoteMeta(line) + `$`).Match(script) {
+			t.Errorf("the script does not run %q", line)
+		}
+	}
+	if n < 7 {
+		t.Errorf("only %d commands found", n)
+	}
 }
