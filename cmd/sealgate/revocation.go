@@ -108,6 +108,34 @@ func openAuthority(ctx context.Context, ks keyService, a config.RevocationAuthor
 	return ca, book, err
 }
 
+// checkAuthorities judges what can be judged without a key: certificates, and the
+// books of the CAs whose certificate is in a file.
+func checkAuthorities(c *config.Revocation) error {
+	if c == nil {
+		return nil
+	}
+	for _, a := range c.Authorities {
+		if a.Certificate == "" {
+			continue
+		}
+		ca, err := firstCertificate(a.Certificate)
+		if err != nil {
+			return usage(err)
+		}
+		if _, err := openBook(a, ca); err != nil {
+			return err
+		}
+	}
+	if c.Seals != nil {
+		for _, path := range c.Seals.Makers {
+			if _, err := firstCertificate(path); err != nil {
+				return usage(fmt.Errorf("revocation.seals.makers: %w", err))
+			}
+		}
+	}
+	return nil
+}
+
 func openBook(a config.RevocationAuthority, ca *gm.Certificate) (*pki.Book, error) {
 	book, err := pki.OpenOldBook(a.Book, ca)
 	if err != nil {

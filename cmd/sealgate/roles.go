@@ -76,7 +76,8 @@ func startRoles(ctx context.Context, s *site, log *slog.Logger, open listeners) 
 			return nil, err
 		}
 	}
-	if s.refresh(ctx); s.fetcher != nil {
+	if s.fetcher != nil {
+		s.refresh(ctx)
 		r.inBackground(s.fetcher.Run)
 	}
 	if g := s.config.Gateway; g != nil {

@@ -61,6 +61,9 @@ func loadParts(ctx context.Context, c *config.File, log *slog.Logger) (*parts, e
 	if err := p.sources(c, log); err != nil {
 		return nil, err
 	}
+	if err := checkAuthorities(c.Revocation); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

@@ -106,7 +106,7 @@ func (b *Book) refresh() error {
 	case info.Size() > maxBook:
 		return b.bad("too long")
 	}
-	raw, err := os.ReadFile(b.path)
+	raw, err := durable.ReadPrivate(b.path, maxBook)
 	if err != nil {
 		return b.bad(err)
 	}

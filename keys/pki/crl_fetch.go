@@ -153,11 +153,11 @@ func (f *Fetcher) Refresh(ctx context.Context) error {
 
 func (f *Fetcher) refresh(ctx context.Context, i int) error {
 	s := f.cfg.Sources[i]
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
-	defer cancel()
 	if len(s.Certificates) > 0 {
 		return f.ask(ctx, i)
 	}
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", s.URL, err)

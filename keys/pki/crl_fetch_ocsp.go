@@ -12,7 +12,8 @@ import (
 	"github.com/sealgate/sealgate/internal/gm"
 )
 
-// ask asks a responder about every certificate of its source.
+// ask asks a responder about every certificate of its source, and no further when
+// it does not answer as HTTP wants it.
 func (f *Fetcher) ask(ctx context.Context, i int) error {
 	s := f.cfg.Sources[i]
 	var errs []error
@@ -21,6 +22,9 @@ func (f *Fetcher) ask(ctx context.Context, i int) error {
 		status, err := f.askAbout(ctx, s, c)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("ask %s about %x: %w", s.URL, c.Serial, err))
+			if errors.Is(err, ErrFetch) {
+				break
+			}
 			continue
 		}
 		if this.IsZero() || status.ThisUpdate.Before(this) {
@@ -38,6 +42,8 @@ func (f *Fetcher) ask(ctx context.Context, i int) error {
 // askAbout takes one answer: genuine, about this certificate, and to this very
 // question unless the responder answers everybody alike (RFC 5019).
 func (f *Fetcher) askAbout(ctx context.Context, s Source, c *gm.Certificate) (gm.OCSPStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
+	defer cancel()
 	none := gm.OCSPStatus{}
 	nonce := make([]byte, 16)
 	if _, err := rand.Read(nonce); err != nil {
