@@ -38,7 +38,7 @@ func TestCorpusScripts(t *testing.T) {
 // runScripts runs the scripts that p names, with the commands of this package,
 // those of p, and whatever setup adds to their environment.
 func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) {
-	prepared := &preparedDemo{folder: filepath.Join(t.TempDir(), "demo")}
+	prepared := &preparedDemo{t: t, folder: filepath.Join(t.TempDir(), "demo")}
 	p.RequireExplicitExec, p.RequireUniqueNames, p.Deadline = true, true, time.Now().Add(2*patience)
 	p.Setup = func(env *testscript.Env) error {
 		env.Values[processes{}] = map[string]*process{}
@@ -161,16 +161,29 @@ func secretsOf(ts *testscript.TestScript) []string {
 // preparedDemo is a demo folder that is made once and copied into each script
 // that needs keys, a seal, a sealed permit and a ledger.
 type preparedDemo struct {
+	t      *testing.T
 	folder string
 	once   sync.Once
 	err    error
 }
 
-// newdemo: puts a stopped demo into the folder demo of the script.
+// newdemo: puts a stopped demo into the folder demo of the script, with ports of
+// its own, for scripts run side by side.
 func (p *preparedDemo) cmd(ts *testscript.TestScript, _ bool, _ []string) {
 	p.once.Do(func() { p.err = p.make(ts) })
 	ts.Check(p.err)
 	ts.Check(copyTree(ts.MkAbs("demo"), p.folder))
+	path := ts.MkAbs("demo/sealgate.yaml")
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	moved := map[string]string{}
+	text = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`).ReplaceAllFunc(text, func(addr []byte) []byte {
+		if moved[string(addr)] == "" {
+			moved[string(addr)] = testenv.FreePort(p.t)
+		}
+		return []byte(moved[string(addr)])
+	})
+	ts.Check(os.WriteFile(path, text, 0o600))
 }
 
 func (p *preparedDemo) make(ts *testscript.TestScript) error {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -49,20 +47,11 @@ func TestVaultScripts(t *testing.T) {
 				env.Setenv("VAULT", v.Addr)
 				env.Setenv("ROOT", testenv.Root(t))
 				env.Setenv("SEALGATE_VAULT_PLUGIN", plugin)
-				env.Setenv("SEALGATE_VAULT_PORT", freePort(t))
+				env.Setenv("SEALGATE_VAULT_PORT", strings.TrimPrefix(testenv.FreePort(t), "127.0.0.1:"))
+				testenv.FreePort(t) // the script takes the next port too
 			})
 		})
 	}
-}
-
-// freePort is a port that nobody listens on now.
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 // vaultCommands are what the administrator of a script's server does.

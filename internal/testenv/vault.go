@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -77,7 +76,7 @@ func newVault(t testing.TB, id, plugins string, c *VaultTLS) *Vault {
 			t.Fatal(err)
 		}
 	}
-	api, cluster := freePort(t), freePort(t)
+	api, cluster := FreePort(t), FreePort(t)
 	scheme, listener := c.install(t, v)
 	v.Addr = scheme + "://" + api
 	// One second and not five until a node that is gone is missed.
@@ -110,16 +109,6 @@ func (v *Vault) Initialise(t testing.TB) {
 		t.Fatal("vault init gave no unseal key")
 	}
 	v.unsealKey, v.RootToken = keys.Keys[0], keys.Root
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Start starts the process; it is sealed unless it was never initialised.
