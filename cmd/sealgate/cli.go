@@ -42,7 +42,7 @@ func commands() []command {
 		{"inspect", "inspect [-json] FILE", "查看文件结构，不作判断", "show structures, no judgement", runInspect},
 		{"call", "call [-config FILE] [-purpose … -item … -biz … -org … -operator …] [-data FILE] METHOD URL", "以业务系统身份签名并调用接口", "sign and send a call as a department system", runCall},
 		{"keys", "keys create|list|public|csr|install-cert|rotate|disable|destroy|ceremony|migrate|secret|tls|revoke|unhold|revoked|crl -config FILE …", "管理密钥", "manage keys", runKeys},
-		{"seals", "seals make|list|suspend|resume|cancel -config FILE …", "制作、查看、停用印章", "make, list and stop seals", runSeals},
+		{"seals", "seals make|list|suspend|restore|cancel -config FILE …", "制作、查看、停用印章", "make, list and stop seals", runSeals},
 		{"policy", "policy check|build|sign|approve|activate|show …", "制作、签署与启用策略包", "build, sign and activate policy bundles", runPolicy},
 		{"audit", "audit verify|query|prove|head -dir DIR …", "核验与查询审计账本", "verify and query the ledger", runAudit},
 		{"config", "config check -config FILE", "检查配置文件", "check a configuration file", runConfig},

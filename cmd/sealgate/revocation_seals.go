@@ -49,7 +49,7 @@ func (s *site) publishedSeals(ctx context.Context, c *config.Revocation) (x pki.
 }
 
 // sealEntries are the times in which seals did not count. A suspension ends when
-// the seal is resumed or cancelled; it lasts a second at least, for the list
+// the seal is restored or cancelled; it lasts a second at least, for the list
 // counts in seconds.
 func sealEntries(changes []store.SealChange) []trust.SealEntry {
 	var out []trust.SealEntry

@@ -25,7 +25,7 @@ import (
 // runSeals makes seals, lists them, and takes them out of use.
 func runSeals(ctx context.Context, e env, args []string) error {
 	return act(ctx, e, "seals", args, action{"make", sealsMake}, action{"list", sealsList},
-		action{"suspend", sealsSuspend}, action{"resume", sealsResume}, action{"cancel", sealsCancel})
+		action{"suspend", sealsSuspend}, action{"restore", sealsRestore}, action{"cancel", sealsCancel})
 }
 
 // newSeal describes a seal to be made.

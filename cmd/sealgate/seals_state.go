@@ -15,8 +15,8 @@ func sealsSuspend(ctx context.Context, e env, args []string) error {
 	return sealsTurn(ctx, e, "suspend", args, store.SealSuspended)
 }
 
-func sealsResume(ctx context.Context, e env, args []string) error {
-	return sealsTurn(ctx, e, "resume", args, store.SealActive)
+func sealsRestore(ctx context.Context, e env, args []string) error {
+	return sealsTurn(ctx, e, "restore", args, store.SealActive)
 }
 
 func sealsCancel(ctx context.Context, e env, args []string) error {
@@ -24,7 +24,7 @@ func sealsCancel(ctx context.Context, e env, args []string) error {
 }
 
 // sealsTurn moves a seal to another state: suspended seals are applied to
-// nothing until they are resumed, cancelled ones never again. What was sealed
+// nothing until they are restored, cancelled ones never again. What was sealed
 // before stays as it is. The intent is recorded first.
 func sealsTurn(ctx context.Context, e env, action string, args []string, to store.SealState) (err error) {
 	fs := newFlags("seals " + action)
