@@ -72,7 +72,9 @@ func failovers(t *testing.T, c *cluster) {
 			}
 		})
 	}
-	for try := 0; k.again == 0 && try < 3; try++ { // until a node is active that had the keys in memory
+	// Until a node is active that signed before the change; chance says which
+	// node follows.
+	for try := 0; k.again == 0 && try < 15; try++ {
 		c.StepDown(t)
 		k.check(t, c.Active(t))
 	}
