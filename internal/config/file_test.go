@@ -111,18 +111,11 @@ func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {
 		{"trust missing", "[anchors]", "[none]", "trust.0: the file does not exist"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if !strings.Contains(goodFile, c.from) {
-				t.Fatalf("the test is wrong: no %q", c.from)
-			}
-			f, err := Load(writeConfig(t, strings.Replace(goodFile, c.from, c.to, 1)))
+			f, err := Load(writeConfig(t, spoilt(t, goodFile, c.from, c.to)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			var all []string
-			for _, e := range f.Check(time.Now()) {
-				all = append(all, e.Error())
-			}
-			if s := strings.Join(all, "\n"); !strings.Contains(s, c.want) {
+			if s := problems(f); !strings.Contains(s, c.want) {
 				t.Errorf("got  %s\nwant %s", s, c.want)
 			}
 		})
@@ -149,4 +142,22 @@ func TestLoopback(t *testing.T) {
 			t.Errorf("Loopback(%q) is not %v", in, want)
 		}
 	}
+}
+
+// spoilt is a good file with one thing changed.
+func spoilt(t *testing.T, file, from, to string) string {
+	t.Helper()
+	if !strings.Contains(file, from) {
+		t.Fatalf("the test is wrong: no %q", from)
+	}
+	return strings.Replace(file, from, to, 1)
+}
+
+// problems is what Check says of f, a line each.
+func problems(f *File) string {
+	var all []string
+	for _, e := range f.Check(time.Now()) {
+		all = append(all, e.Error())
+	}
+	return strings.Join(all, "\n")
 }

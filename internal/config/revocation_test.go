@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,20 +89,13 @@ func TestCheckNamesEveryFaultOfRevocation(t *testing.T) {
 		{"too often", "refresh: 10m", "refresh: 10ms", "revocation_sources.refresh: want 1s to 24h"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if !strings.Contains(revocationFile, c.from) {
-				t.Fatalf("the test is wrong: no %q", c.from)
+			f, err := Load(writeConfig(t, spoilt(t, revocationFile, c.from, c.to)))
+			got := fmt.Sprint(err)
+			if err == nil {
+				got = problems(f)
 			}
-			f, err := Load(writeConfig(t, strings.Replace(revocationFile, c.from, c.to, 1)))
-			var all []string
-			if err != nil {
-				all = append(all, err.Error())
-			} else {
-				for _, e := range f.Check(time.Now()) {
-					all = append(all, e.Error())
-				}
-			}
-			if s := strings.Join(all, "\n"); !strings.Contains(s, c.want) {
-				t.Errorf("got  %s\nwant %s", s, c.want)
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}

@@ -19,8 +19,9 @@ func host(clock *keytest.Clock, s engine.Storage) hosted {
 	return hosted{engine.New(s, c), s, c}
 }
 
-func TestContract(t *testing.T) {
-	keytest.Run(t, keytest.Options{
+// inMemory is the contract's way to an engine over storage in memory.
+func inMemory() keytest.Options {
+	return keytest.Options{
 		Open: func(_ *testing.T, clock *keytest.Clock) keytest.Backend { return host(clock, &keytest.Memory{}) },
 		Reopen: func(_ *testing.T, b keytest.Backend) keytest.Backend {
 			h := b.(hosted)
@@ -28,8 +29,12 @@ func TestContract(t *testing.T) {
 		},
 		DestroyWait: engine.DefaultDestroyWait,
 		ClockWindow: engine.DefaultClockWindow,
-	})
+	}
 }
+
+func TestContract(t *testing.T) { keytest.Run(t, inMemory()) }
+
+func TestContractBehindAHostileWrapper(t *testing.T) { keytest.RunHostile(t, inMemory()) }
 
 // A second contract run over a storage that repeats every write, as a retrying
 // transport does.

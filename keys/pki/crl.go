@@ -83,14 +83,9 @@ func NewCRLs(c CRLConfig) (*CRLs, error) {
 	if c.CA == nil || c.Book == nil {
 		return nil, errors.New("revocation lists: CA and book are needed")
 	}
-	if c.Interval <= 0 {
-		c.Interval = time.Hour
-	}
-	if c.Life <= 0 {
-		c.Life = 24 * time.Hour
-	}
-	if c.Life <= c.Interval {
-		return nil, fmt.Errorf("revocation lists: they last %v and are renewed only every %v", c.Life, c.Interval)
+	var err error
+	if c.Interval, c.Life, err = renewal(c.Interval, c.Life); err != nil {
+		return nil, fmt.Errorf("revocation lists: %w", err)
 	}
 	if c.Now == nil {
 		c.Now = time.Now

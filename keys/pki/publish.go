@@ -22,6 +22,22 @@ type Lists interface {
 	State() ListState
 }
 
+// renewal returns how often a list is renewed and how long it lasts, an hour and
+// a day where nothing is said. A list that ends before its successor comes is an
+// error.
+func renewal(interval, life time.Duration) (_, _ time.Duration, err error) {
+	if interval <= 0 {
+		interval = time.Hour
+	}
+	if life <= 0 {
+		life = 24 * time.Hour
+	}
+	if life <= interval {
+		return 0, 0, fmt.Errorf("they last %v and are renewed only every %v", life, interval)
+	}
+	return interval, life, nil
+}
+
 // Published is what a Publisher publishes for one CA or for the seals, and where.
 type Published struct {
 	Name string // of the CA, or of the list of seals; for people

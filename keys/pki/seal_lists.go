@@ -63,14 +63,9 @@ func NewSealLists(c SealListsConfig) (*SealLists, error) {
 	if c.Signer == nil || c.Entries == nil || len(c.Makers) == 0 {
 		return nil, errors.New("seal status lists: signer, makers and entries are needed")
 	}
-	if c.Interval <= 0 {
-		c.Interval = time.Hour
-	}
-	if c.Life <= 0 {
-		c.Life = 24 * time.Hour
-	}
-	if c.Life <= c.Interval {
-		return nil, fmt.Errorf("seal status lists: they last %v and are renewed only every %v", c.Life, c.Interval)
+	var err error
+	if c.Interval, c.Life, err = renewal(c.Interval, c.Life); err != nil {
+		return nil, fmt.Errorf("seal status lists: %w", err)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
