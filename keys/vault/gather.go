@@ -39,9 +39,11 @@ type gatherer struct {
 	waiting  []*pending
 	inFlight int // requests
 	flying   int // signatures in them
-	lately   int // signatures wanted or under way when the last request was sent
+	lately   int // the most signatures wanted or under way since the last window ended
 	timer    *time.Timer
 	due      bool // the window of the eldest waiting has ended
+
+	next chan []*pending // batches for senders that have nothing to do
 }
 
 // pending is one signature on its way.
@@ -50,22 +52,29 @@ type pending struct {
 	ctx     context.Context
 	done    chan keys.Result // takes one result without blocking
 	sent    bool             // under gatherer.mu: it is in a batch
+	late    bool             // under gatherer.mu: its time is over
 }
+
+func (p *pending) gone() bool { return p.late || p.ctx.Err() != nil }
 
 func (k *Key) gatherer(l lane) *gatherer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := k.gatherers[l]
 	if g == nil {
-		g = &gatherer{key: k, lane: l}
+		g = &gatherer{key: k, lane: l, next: make(chan []*pending)}
 		k.gatherers[l] = g
 	}
 	return g
 }
 
-// sign waits for the signature of one request.
+// sign waits for the signature of one request, no longer than the sign timeout
+// and ctx allow.
 func (g *gatherer) sign(ctx context.Context, r keys.Request) (keys.Signature, error) {
+	timeout := g.key.client.config.SignTimeout
 	if g.key.client.config.GatherWindow < 0 {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
 		out, err := g.key.send(ctx, g.lane, []keys.Request{r})
 		if err != nil {
 			return keys.Signature{}, err
@@ -76,18 +85,24 @@ func (g *gatherer) sign(ctx context.Context, r keys.Request) (keys.Signature, er
 	if err := g.enqueue(p); err != nil {
 		return keys.Signature{}, err
 	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	var ended error
 	select {
 	case out := <-p.done:
 		return out.Signature, out.Err
 	case <-ctx.Done():
+		ended = ctx.Err()
+	case <-timer.C:
+		ended = context.DeadlineExceeded
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !p.sent {
-		// take drops it, for its context has ended.
-		return keys.Signature{}, fmt.Errorf("%w: not sent in time: %w", keys.ErrUnavailable, ctx.Err())
+		p.late = true // take drops it
+		return keys.Signature{}, fmt.Errorf("%w: not sent in time: %w", keys.ErrUnavailable, ended)
 	}
-	return keys.Signature{}, fmt.Errorf("%w: %w", keys.ErrOutcome, ctx.Err())
+	return keys.Signature{}, fmt.Errorf("%w: %w", keys.ErrOutcome, ended)
 }
 
 func (g *gatherer) enqueue(p *pending) error {
@@ -105,14 +120,14 @@ func (g *gatherer) enqueue(p *pending) error {
 // something has changed.
 func (g *gatherer) dispatch() {
 	most := g.lane.maxInFlight()
+	g.lately = max(g.lately, g.flying+len(g.waiting))
 	for len(g.waiting) > 0 && g.inFlight < most {
 		if g.due {
-			g.lately = 0 // they did not come
+			g.lately = g.flying + len(g.waiting) // the others did not come
 		}
-		wanted := max(g.flying+len(g.waiting), g.lately)
-		share := wanted
-		if wanted > wholeShare {
-			share = (wanted + most - 1) / most
+		share := g.lately
+		if share > wholeShare {
+			share = (share + most - 1) / most
 		}
 		share = min(share, g.key.client.config.GatherSize)
 		if len(g.waiting) < share && !g.due {
@@ -127,8 +142,11 @@ func (g *gatherer) dispatch() {
 		}
 		g.inFlight++
 		g.flying += len(batch)
-		g.lately = g.flying + len(g.waiting)
-		go g.send(batch)
+		select {
+		case g.next <- batch:
+		default:
+			go g.sender(batch)
+		}
 	}
 }
 
@@ -148,7 +166,7 @@ func (g *gatherer) take(size int) []*pending {
 	bytes := 0
 	for _, p := range g.waiting {
 		switch {
-		case p.ctx.Err() != nil:
+		case p.gone():
 		case len(batch) == size || p.request.ID != "" && ids[p.request.ID] || len(batch) > 0 && bytes+len(p.request.Item) > maxRequest:
 			rest = append(rest, p)
 		default:
@@ -164,6 +182,27 @@ func (g *gatherer) take(size int) []*pending {
 		g.timer = nil
 	}
 	return batch
+}
+
+// senderLife is how long a sender waits for another batch. It is spared what a
+// new goroutine pays: its stack has grown.
+const senderLife = time.Second
+
+// sender carries batches, this one first, until none comes.
+func (g *gatherer) sender(batch []*pending) {
+	idle := time.NewTimer(senderLife)
+	defer idle.Stop()
+	for {
+		g.send(batch)
+		idle.Reset(senderLife)
+		select {
+		case batch = <-g.next:
+		case <-idle.C:
+			return
+		case <-g.key.client.life.Done():
+			return
+		}
+	}
 }
 
 // send carries one batch. It lives as long as the sign timeout allows, whatever

@@ -71,9 +71,10 @@ func (k *Key) Info(ctx context.Context) (keys.Info, error) { return k.client.Inf
 
 // Sign implements keys.Key.
 func (k *Key) Sign(ctx context.Context, r keys.Request) (keys.Signature, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.client.config.SignTimeout)
-	defer cancel()
-	if err := errors.Join(r.Check(), ctx.Err()); err != nil {
+	if err := r.Check(); err != nil {
+		return keys.Signature{}, err
+	}
+	if err := ctx.Err(); err != nil {
 		return keys.Signature{}, err
 	}
 	return k.gatherer(laneOf(r)).sign(ctx, r)
