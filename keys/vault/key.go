@@ -144,9 +144,9 @@ func (k *Key) signLane(ctx context.Context, l lane, indices []int, rs []keys.Req
 	return nil
 }
 
-// maxRequest bounds the items of one request in bytes: Vault takes 32 MiB of
+// maxRequest bounds the items of one request in bytes. Vault takes 32 MiB of
 // JSON, and reads it all before it looks at the token.
-const maxRequest = 8 << 20
+const maxRequest = wire.MaxList
 
 // public returns the public half of a version, asking Vault for one not seen
 // yet. For a version that does not exist it returns one with which no

@@ -28,22 +28,38 @@ const MaxChunk = 512 << 10
 // ErrForm says that a list or an Info is not in the form of this package.
 var ErrForm = errors.New("malformed answer of the key service")
 
-// Pack writes items as one list: each is its length as a uvarint and its
-// bytes; the whole in standard base64, cut into pieces of at most MaxChunk.
+// MaxList is the most bytes that the items of one packed list have together.
+const MaxList = 8 << 20
+
+// Pack writes items as one list, each as what it does not share with the one
+// before it: three uvarints, which are the lengths of the beginning and of the
+// end it shares and of the middle that is its own, and that middle. The whole is
+// in standard base64, cut into pieces of at most MaxChunk.
 //
 // A list of strings or of objects would say the same. It would also be taken
 // apart and put together again by every JSON decoder on the way (Vault's HTTP
 // side, its audit devices, four times around the plugin's pipe), which costs
-// more than the signatures do.
+// more than the signatures do. What one batch signs is much alike: checkpoints
+// of one ledger, or structures that hold the whole of one seal, picture
+// included, and differ in a digest and a time.
 func Pack(items [][]byte) []string {
-	n := 0
+	var raw, before []byte
 	for _, b := range items {
-		n += len(b) + 4
-	}
-	raw := make([]byte, 0, n)
-	for _, b := range items {
-		raw = binary.AppendUvarint(raw, uint64(len(b)))
-		raw = append(raw, b...)
+		n := min(len(before), len(b))
+		head := 0
+		for head < n && before[head] == b[head] {
+			head++
+		}
+		tail := 0
+		for tail < n-head && before[len(before)-1-tail] == b[len(b)-1-tail] {
+			tail++
+		}
+		own := b[head : len(b)-tail]
+		for _, n := range []int{head, tail, len(own)} {
+			raw = binary.AppendUvarint(raw, uint64(n))
+		}
+		raw = append(raw, own...)
+		before = b
 	}
 	text := base64.StdEncoding.EncodeToString(raw)
 	chunks := make([]string, 0, len(text)/MaxChunk+1)
@@ -53,11 +69,11 @@ func Pack(items [][]byte) []string {
 	return append(chunks, text)
 }
 
-// Unpack reads what Pack wrote: at most limit items of at most size bytes. The
-// items share memory.
+// Unpack reads what Pack wrote: at most limit items of at most size bytes, and
+// of MaxList bytes together.
 func Unpack(chunks []string, limit, size int) ([][]byte, error) {
 	text := strings.Join(chunks, "")
-	if len(text) > base64.StdEncoding.EncodedLen(limit*(size+binary.MaxVarintLen32)) {
+	if len(text) > base64.StdEncoding.EncodedLen(min(MaxList, limit*size)+limit*3*binary.MaxVarintLen32) {
 		return nil, fmt.Errorf("%w: list too long", ErrForm)
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
@@ -65,14 +81,23 @@ func Unpack(chunks []string, limit, size int) ([][]byte, error) {
 		return nil, fmt.Errorf("%w: list is not base64", ErrForm)
 	}
 	var items [][]byte
-	for len(raw) > 0 {
-		n, used := binary.Uvarint(raw)
-		if used <= 0 || n > uint64(size) || n > uint64(len(raw)-used) || len(items) == limit {
+	var before []byte
+	for total := 0; len(raw) > 0; {
+		var lengths [3]int // head, tail, own
+		for i := range lengths {
+			n, used := binary.Uvarint(raw)
+			if used <= 0 || n > uint64(size) {
+				return nil, fmt.Errorf("%w: list", ErrForm)
+			}
+			lengths[i], raw = int(n), raw[used:]
+		}
+		head, tail, own := lengths[0], lengths[1], lengths[2]
+		n := head + tail + own
+		if total += n; head+tail > len(before) || own > len(raw) || n > size || total > MaxList || len(items) == limit {
 			return nil, fmt.Errorf("%w: list", ErrForm)
 		}
-		end := used + int(n)
-		items = append(items, raw[used:end:end])
-		raw = raw[end:]
+		item := append(append(append(make([]byte, 0, n), before[:head]...), raw[:own]...), before[len(before)-tail:]...)
+		items, before, raw = append(items, item), item, raw[own:]
 	}
 	return items, nil
 }

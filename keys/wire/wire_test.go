@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,39 @@ func TestPackedListsComeBackWhateverTheirSize(t *testing.T) {
 	}
 }
 
+func TestWhatItemsShareTravelsOnce(t *testing.T) {
+	seal := bytes.Repeat([]byte("picture "), 4<<10)
+	var items [][]byte
+	for i := range 16 {
+		items = append(items, fmt.Appendf(nil, "begin %s digest-%02d, time %02d end", seal, i, 60-i))
+	}
+	items = append(items, items[0], items[0][:7], nil, items[0])
+	chunks := wire.Pack(items)
+	if n := len(strings.Join(chunks, "")); n > 3*len(seal) {
+		t.Errorf("%d bytes for %d items of %d", n, len(items), len(seal))
+	}
+	got, err := wire.Unpack(chunks, len(items), 1<<20)
+	if err != nil || !slices.EqualFunc(got, items, bytes.Equal) {
+		t.Errorf("%v", err)
+	}
+	got[0][6] ^= 1 // each has memory of its own
+	if !bytes.Equal(got[16], items[0]) {
+		t.Error("items share memory")
+	}
+}
+
+func TestAShortListThatWouldBecomeHugeIsRefused(t *testing.T) {
+	item := make([]byte, wire.MaxList/8)
+	eight := wire.Pack(slices.Repeat([][]byte{item}, 8))
+	if _, err := wire.Unpack(eight, 256, 4<<20); err != nil {
+		t.Errorf("as much as is allowed: %v", err)
+	}
+	nine := wire.Pack(slices.Repeat([][]byte{item}, 9))
+	if _, err := wire.Unpack(nine, 256, 4<<20); !errors.Is(err, wire.ErrForm) {
+		t.Errorf("%d bytes of text for more than %d: %v", len(strings.Join(nine, "")), wire.MaxList, err)
+	}
+}
+
 func TestUnpackRefusesListsBeyondItsLimits(t *testing.T) {
 	three := wire.Pack([][]byte{{1}, {2, 2}, {3}})
 	if _, err := wire.Unpack(three, 2, 10); !errors.Is(err, wire.ErrForm) {
@@ -47,7 +81,8 @@ func TestUnpackRefusesListsBeyondItsLimits(t *testing.T) {
 	if _, err := wire.Unpack(three, 3, 1); !errors.Is(err, wire.ErrForm) {
 		t.Errorf("two bytes where one is allowed: %v", err)
 	}
-	for _, raw := range [][]byte{{1}, {2, 0}, {0x80}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}} {
+	for _, raw := range [][]byte{{1}, {0, 0}, {0, 0, 1}, {0, 0, 2, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1, 9, 1, 1, 0}, {0x80}, {0, 0, 0x80},
+		{0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}} {
 		if got, err := wire.Unpack([]string{base64.StdEncoding.EncodeToString(raw)}, 8, 1<<20); !errors.Is(err, wire.ErrForm) {
 			t.Errorf("%x: %v %v", raw, got, err)
 		}
@@ -60,7 +95,15 @@ func TestUnpackRefusesListsBeyondItsLimits(t *testing.T) {
 func FuzzUnpack(f *testing.F) {
 	f.Add(wire.Pack([][]byte{{1, 2}, nil, {3}})[0])
 	f.Add("gA==")
+	f.Add(wire.Pack([][]byte{[]byte("abcdef"), []byte("abXdef"), []byte("abdef"), []byte("ab")})[0])
 	f.Fuzz(func(t *testing.T, text string) {
+		var parts [][]byte
+		if text != "" {
+			parts = bytes.Split([]byte(text), []byte{text[0]})
+		}
+		if back, err := wire.Unpack(wire.Pack(parts), len(parts), len(text)); err != nil || !slices.EqualFunc(back, parts, bytes.Equal) {
+			t.Fatalf("%q: %v", parts, err)
+		}
 		items, err := wire.Unpack([]string{text}, 16, 64)
 		if err != nil {
 			return
