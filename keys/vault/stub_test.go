@@ -1,12 +1,14 @@
 package vault_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -196,6 +198,44 @@ func TestRetryAfterIsObeyedWithinTheDeadlineAndToldBeyondIt(t *testing.T) {
 	}
 	if _, err := c.List(t.Context()); !errors.Is(err, keys.ErrLimited) || n.asked.Load() != before+1 {
 		t.Errorf("asked again within the pause: %v", err)
+	}
+}
+
+func TestASignatureThatWasNotSentInTimeIsRefusedAndNeverSent(t *testing.T) {
+	n := &node{other: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
+	const window = 600 * time.Millisecond
+	c := stubClient(t, func(c *vault.Config) { c.SignTimeout, c.GatherWindow = 200*time.Millisecond, window }, serve(t, n))
+	key := c.Key("ledger")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := key.Sign(t.Context(), headRequest(t, 1, "")); err == nil {
+			t.Error("signed")
+		}
+	})
+	eventually(t, 5*time.Second, "the first is on its way", func() error {
+		if n.asked.Load() == 0 {
+			return errors.New("not asked")
+		}
+		return nil
+	})
+	wg.Go(func() { // waits for others to travel with
+		_, err := key.Sign(t.Context(), headRequest(t, 2, ""))
+		if !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrOutcome) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("its time was over: %v", err)
+		}
+	})
+	wg.Go(func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := key.Sign(ctx, headRequest(t, 3, ""))
+		if !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrOutcome) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the caller had gone: %v", err)
+		}
+	})
+	wg.Wait()
+	time.Sleep(window)
+	if got := n.asked.Load(); got != 1 {
+		t.Errorf("Vault was asked %d times", got)
 	}
 }
 
