@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"math/big"
 	"os"
@@ -119,6 +120,11 @@ func (b *bookkeeping) record(ctx context.Context, change, what string) error {
 // certificateArgs are the flags that name a certificate.
 type certificateArgs struct{ issuer, serial, cert string }
 
+func (a *certificateArgs) flags(fs *flag.FlagSet) {
+	fs.StringVar(&a.issuer, "issuer", "", "`KEY` 签发者密钥名 name of the CA's key")
+	fs.StringVar(&a.serial, "serial", "", "`HEX` 证书序列号 serial number of the certificate")
+}
+
 // which returns the certificate's serial number; the certificate too, when it was
 // given as a file, which must be one that this CA signed.
 func (a certificateArgs) which(ca *gm.Certificate) (*big.Int, *gm.Certificate, error) {
@@ -145,8 +151,7 @@ func keysRevoke(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys revoke")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	var a certificateArgs
-	fs.StringVar(&a.issuer, "issuer", "", "`KEY` 签发者密钥名 name of the CA's key")
-	fs.StringVar(&a.serial, "serial", "", "`HEX` 证书序列号 serial number of the certificate")
+	a.flags(fs)
 	fs.StringVar(&a.cert, "cert", "", "`FILE` 证书文件，代替 -serial；簿中没有的也可吊销 the certificate instead of -serial, also one that the book does not know")
 	listFile := fs.String("list", "", "`FILE` 已签发的吊销列表，其中各项补记入簿 a list of this CA: everything on it is entered, for a book from a backup")
 	reason := fs.String("reason", "", "`WORD` 原因 reason of RFC 5280")
@@ -254,8 +259,7 @@ func keysUnhold(ctx context.Context, e env, args []string) error {
 	fs := newFlags("keys unhold")
 	cfg := fs.String("config", "", "`FILE` 配置文件 configuration file")
 	var a certificateArgs
-	fs.StringVar(&a.issuer, "issuer", "", "`KEY` 签发者密钥名 name of the CA's key")
-	fs.StringVar(&a.serial, "serial", "", "`HEX` 证书序列号 serial number of the certificate")
+	a.flags(fs)
 	if _, err := operandsOf(fs, args, 0, ""); err != nil {
 		return err
 	}

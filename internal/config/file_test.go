@@ -41,8 +41,10 @@ func writeConfig(t *testing.T, text string) string {
 	return filepath.Join(dir, "sealgate.yaml")
 }
 
-func TestLoadResolvesPathsAgainstTheFile(t *testing.T) {
-	path := writeConfig(t, goodFile)
+// loadGood returns a file that must be accepted, and its folder.
+func loadGood(t *testing.T, text string) (f *File, dir string) {
+	t.Helper()
+	path := writeConfig(t, text)
 	f, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -50,28 +52,33 @@ func TestLoadResolvesPathsAgainstTheFile(t *testing.T) {
 	if errs := f.Check(time.Now()); len(errs) != 0 {
 		t.Fatalf("a good file was refused: %v", errs)
 	}
-	dir := filepath.Dir(path)
-	for _, p := range []struct{ got, want string }{
-		{f.Audit.Dir, "audit"}, {f.Keys.Unlock.File, "secret"}, {f.Gateway.Catalogue, "catalogue.yaml"}, {f.Trust[0], "anchors"},
-		{strings.TrimPrefix(f.Gateway.Secrets.Pseudonym, "file:"), "secret"},
-	} {
+	return f, filepath.Dir(path)
+}
+
+// resolved is a path as a file has it, and what was written.
+type resolved struct{ got, want string }
+
+func checkResolved(t *testing.T, dir string, paths ...resolved) {
+	t.Helper()
+	for _, p := range paths {
 		if p.got != filepath.Join(dir, p.want) {
-			t.Errorf("got %s, want it in %s", p.got, dir)
+			t.Errorf("got %s, want %s in %s", p.got, p.want, dir)
 		}
 	}
+}
+
+func TestLoadResolvesPathsAgainstTheFile(t *testing.T) {
+	f, dir := loadGood(t, goodFile)
+	checkResolved(t, dir,
+		resolved{f.Audit.Dir, "audit"}, resolved{f.Keys.Unlock.File, "secret"}, resolved{f.Gateway.Catalogue, "catalogue.yaml"}, resolved{f.Trust[0], "anchors"},
+		resolved{strings.TrimPrefix(f.Gateway.Secrets.Pseudonym, "file:"), "secret"})
 	if !f.Has(RoleSealer) || f.Has("console") {
 		t.Error("Has is wrong")
 	}
 }
 
 func TestAFileWithoutRolesNeedsNoServicesAndNoState(t *testing.T) {
-	f, err := Load(writeConfig(t, "node: keyadmin-1\naudit: {dir: audit}\nkeys: {dir: keys, unlock: {file: secret}}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if errs := f.Check(time.Now()); len(errs) != 0 {
-		t.Errorf("%v", errs)
-	}
+	loadGood(t, "node: keyadmin-1\naudit: {dir: audit}\nkeys: {dir: keys, unlock: {file: secret}}\n")
 }
 
 func TestCheckNamesEveryFaultWithItsLine(t *testing.T) {

@@ -2,10 +2,8 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 const revocationFile = `roles: [revocation, sealer]
@@ -31,35 +29,18 @@ revocation_sources:
 `
 
 func TestARevocationFileHasItsPathsResolvedAndItsDefaults(t *testing.T) {
-	path := writeConfig(t, revocationFile)
-	f, err := Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if errs := f.Check(time.Now()); len(errs) != 0 {
-		t.Fatalf("a good file was refused: %v", errs)
-	}
-	dir := filepath.Dir(path)
-	for _, p := range []struct{ got, want string }{{f.Revocation.Dir, "lists"}, {f.Revocation.Authorities[1].Certificate, "anchors"}, {f.Revocation.Authorities[0].Book, "anchors"},
-		{f.Revocation.Seals.Makers[0], "anchors"}, {f.RevocationSources.Dir, "cache"}, {f.RevocationSources.OCSP[0].Certificates[0], "anchors"}, {f.RevocationSources.Seals[0].Maker, "anchors"}} {
-		if p.got != filepath.Join(dir, p.want) {
-			t.Errorf("got %s, want it in %s", p.got, dir)
-		}
-	}
+	f, dir := loadGood(t, revocationFile)
+	checkResolved(t, dir, resolved{f.Revocation.Dir, "lists"}, resolved{f.Revocation.Authorities[1].Certificate, "anchors"}, resolved{f.Revocation.Authorities[0].Book, "anchors"},
+		resolved{f.Revocation.Seals.Makers[0], "anchors"}, resolved{f.RevocationSources.Dir, "cache"}, resolved{f.RevocationSources.OCSP[0].Certificates[0], "anchors"},
+		resolved{f.RevocationSources.Seals[0].Maker, "anchors"})
 	if a := f.Revocation.Authorities[0]; a.ListPath() != "/ca-signer.crl" || f.Revocation.Seals.ListPath() != "/seals.json" {
 		t.Errorf("paths %s %s", a.ListPath(), f.Revocation.Seals.ListPath())
 	}
 }
 
 func TestAPersonsFileNamesAuthoritiesWithoutServingThem(t *testing.T) {
-	f, err := Load(writeConfig(t, "node: revoker-1\naudit: {dir: audit}\nkeys: {dir: keys, unlock: {file: secret}}\n"+
-		"revocation: {dir: lists, authorities: [{key: ca-signer, certificate: anchors, book: secret}]}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if errs := f.Check(time.Now()); len(errs) != 0 {
-		t.Errorf("%v", errs)
-	}
+	loadGood(t, "node: revoker-1\naudit: {dir: audit}\nkeys: {dir: keys, unlock: {file: secret}}\n"+
+		"revocation: {dir: lists, authorities: [{key: ca-signer, certificate: anchors, book: secret}]}\n")
 }
 
 func TestCheckNamesEveryFaultOfRevocation(t *testing.T) {

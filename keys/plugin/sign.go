@@ -20,8 +20,8 @@ import (
 //
 // id may be left out. The third says what the second says, in the form of
 // wire.Pack, which costs Vault far less; its ids may be left out, or hold ""
-// for none. The last two hold at most keys.MaxBatch items and answer each by
-// itself:
+// for none. The last two hold at most keys.MaxBatch items, the third of
+// wire.MaxList bytes together, and answer each by itself:
 //
 //	{"signature": "base64", "key_version": 1, "fingerprint": "base64"}
 //	{"results": [{"signature": …, "key_version": …, "fingerprint": …} | {"error": "CODE: text"}, …], "errors": ["3 CODE: text"]}

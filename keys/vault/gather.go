@@ -26,11 +26,12 @@ func (l lane) maxInFlight() int {
 const wholeShare = 16
 
 // gatherer makes batches of the signatures of one lane. A caller who is alone
-// is served at once. As soon as requests are under way others wait, until
-// either their share has come together or the window has ended: with n
-// signatures wanted or under way lately, a share is n/maxInFlight, or all of
-// them when they are few. Without that the first of many callers who come back together
-// would travel alone, and all others would wait for him.
+// is served at once, but for the first after a crowd, who waits one window for
+// the others. As soon as requests are under way others wait, until either their
+// share has come together or the window has ended: with n signatures wanted or
+// under way lately, a share is n/maxInFlight, or all of them when they are few.
+// Without that the first of many callers who come back together would travel
+// alone, and all others would wait for him.
 type gatherer struct {
 	key  *Key
 	lane lane
